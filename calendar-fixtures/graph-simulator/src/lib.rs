@@ -1,0 +1,1 @@
+//! A simulated Microsoft Graph tenant: tokens, events, delta, subscriptions, mail consequences.

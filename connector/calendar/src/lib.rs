@@ -1,0 +1,1 @@
+//! Calendars in, iCalendar out: appointments, recurrence, differences.

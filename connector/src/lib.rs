@@ -1,0 +1,1 @@
+//! The connector of Dialroom: watches calendars, allocates rooms, invites, hands over.

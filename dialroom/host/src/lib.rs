@@ -1,0 +1,1 @@
+//! What both programs of Dialroom need from the machine: clock, durable store, randomness, secrets, logs.

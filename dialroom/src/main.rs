@@ -1,0 +1,2 @@
+//! The command of Dialroom.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The mixer of Dialroom: answers calls, asks for the PIN, mixes.

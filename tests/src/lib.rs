@@ -1,0 +1,1 @@
+//! Tests of the whole of Dialroom: stories, simulation, end to end, load.
