@@ -16,6 +16,11 @@ impl Focus {
     /// Takes one thing that happened.
     pub fn handle(&mut self, _now: Now, _input: Input<'_>) {}
 
+    /// The conferences that run, with who is in.
+    pub fn conferences(&self) -> impl Iterator<Item = crate::ConferenceView> {
+        std::iter::empty()
+    }
+
     /// Gives the next thing to do; drain until `Output::Wait`.
     pub fn poll(&mut self) -> Output {
         Output::Wait { instant: None, wall: None }

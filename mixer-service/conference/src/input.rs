@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use dialroom_booking::{BookingId, E164, HandedOver, Trust};
+use dialroom_booking::{BookingId, E164, HandedOver, Language, Trust};
 
 use crate::PlaybackId;
 
@@ -41,6 +41,8 @@ pub enum Input<'a> {
     HungUp(LegId),
     /// Time passed; look at deadlines.
     Time,
+    /// The program ends: every call ends with a record, and nobody is let in any more.
+    Shutdown,
 }
 
 /// A call as it arrives.
@@ -93,6 +95,8 @@ pub struct Policy {
     pub external_callers: bool,
     /// Digits of the longest room number configured: so many need no `#`.
     pub longest_room: usize,
+    /// What is spoken to a caller before anybody knows which conference he means.
+    pub language: Language,
 }
 
 /// Who is let in by number (`conference.automatic_login`).

@@ -11,6 +11,6 @@ mod output;
 pub use focus::Focus;
 pub use input::{Announce, AutomaticLogin, Call, Digit, Input, LegId, Now, Policy};
 pub use output::{
-    Admission, CallRecord, ConferenceId, EndReason, Event, Output, ParticipantView, PlaybackId, Refusal, Sentence,
-    SpokenDay,
+    Admission, CallRecord, ConferenceId, ConferenceView, EndReason, Event, Output, ParticipantView, PlaybackId, Refusal,
+    Sentence, SpokenDay,
 };

@@ -108,6 +108,13 @@ pub enum Sentence {
     Cancelled,
     /// "Conferences are switched off."
     SwitchedOff,
+    /// "The line now stays open until ten fifteen.": its window was changed while people talk.
+    OpenUntil {
+        /// Local time at which it closes.
+        time: NaiveTime,
+        /// Which day.
+        day: SpokenDay,
+    },
     /// "This conference ends in two minutes."
     EndsInTwoMinutes,
     /// "The conference has ended. Goodbye."
@@ -158,6 +165,8 @@ pub enum EndReason {
     Full,
     /// Not yet open, over, or switched off; he was told which.
     NotOpen,
+    /// He never confirmed our answer; such a call leaves no record.
+    NotConfirmed,
     /// The program ends.
     Shutdown,
 }
@@ -199,6 +208,21 @@ pub struct CallRecord {
     pub ended: DateTime<Utc>,
     /// Why it ended.
     pub end_reason: EndReason,
+}
+
+/// A conference that runs, as `GET /v1/conferences` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConferenceView {
+    /// Which.
+    pub conference: ConferenceId,
+    /// Its room number.
+    pub room: RoomNumber,
+    /// Subject of the meeting.
+    pub title: String,
+    /// When the first came.
+    pub started: DateTime<Utc>,
+    /// Who is in, in the order in which they came.
+    pub participants: Vec<ParticipantView>,
 }
 
 /// Something that a live view shows.
