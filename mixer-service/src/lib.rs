@@ -1,1 +1,4 @@
 //! The mixer of Dialroom: answers calls, asks for the PIN, mixes.
+
+pub mod identity;
+pub mod sip;
