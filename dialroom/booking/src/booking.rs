@@ -23,12 +23,18 @@ pub struct Booking {
     pub revision: u64,
     /// UID of the calendar entry (of the series' master), the calendar's or ours.
     pub uid: String,
+    /// SEQUENCE for the ICS we write (RFC 5545 section 3.8.7.4): the calendar's as last read, or of our own entries, ours.
+    pub sequence: u32,
     /// Where the entry lives.
     pub origin: Origin,
     /// Subject of the meeting, as the organizer wrote it; empty is allowed.
     pub title: String,
     /// The organizer's own text, plain.
     pub description: String,
+    /// Whether title and description are for invitees only.
+    pub private: bool,
+    /// Whether invitees must not learn of each other: a mail then names its recipient alone.
+    pub hide_attendees: bool,
     /// Whose meeting it is.
     pub organizer: Person,
     /// Language of the organizer, for recipients whose own is not known.
