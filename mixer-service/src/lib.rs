@@ -2,3 +2,5 @@
 
 pub mod identity;
 pub mod sip;
+
+pub mod engine;
