@@ -6,6 +6,8 @@
 mod meant;
 mod problem;
 mod read;
+mod table;
+mod tables;
 
 pub use meant::{
     Account, Announce, AutomaticLogin, Believes, Conference, DialIn, Directory, DirectoryEntry, Graph, HandOff, Http,

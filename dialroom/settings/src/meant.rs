@@ -1,6 +1,5 @@
 //! The settings as meant: typed, with defaults and units.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -45,8 +44,6 @@ pub struct Settings {
     pub prompts: Prompts,
     /// `[privacy]`.
     pub privacy: Privacy,
-    /// `[advanced]`: keys and values as written.
-    pub advanced: BTreeMap<String, String>,
 }
 
 /// What people dial, and when.
