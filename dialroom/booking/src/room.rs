@@ -176,6 +176,19 @@ impl RoomRanges {
         self.0.iter().map(|range| range.count()).sum()
     }
 
+    /// The number at `index` in the order of [`iter`](Self::iter), without walking there.
+    #[must_use]
+    pub fn nth(&self, mut index: usize) -> Option<RoomNumber> {
+        for range in &self.0 {
+            if index < range.count() {
+                let offset = u32::try_from(index).ok()?;
+                return Some(RoomNumber { len: range.first.len, value: range.first.value + offset });
+            }
+            index -= range.count();
+        }
+        None
+    }
+
     /// The longest number among them; 0 when there is none.
     #[must_use]
     pub fn longest(&self) -> usize {
@@ -232,6 +245,8 @@ mod tests {
         assert!(ranges.contains(RoomNumber::parse("9000").unwrap()));
         assert!(!ranges.contains(RoomNumber::parse("0100").unwrap()));
         assert_eq!(ranges.to_string(), "100-999, 9000-9999");
+        assert!(ranges.iter().enumerate().all(|(index, room)| ranges.nth(index) == Some(room)));
+        assert_eq!(ranges.nth(1900), None);
     }
 
     #[test]
