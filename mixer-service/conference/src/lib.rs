@@ -4,13 +4,30 @@
 //! output of every drain is the next deadline. It speaks of legs, digits and sentences. It never sees an address, SDP, a
 //! sample or a clock: time comes as [`Now`].
 
-mod focus;
 mod input;
 mod output;
+
+mod focus;
+
+mod entry;
+mod key_in;
+mod leg;
+mod login;
+
+mod admission;
+mod announcement;
+mod room;
+
+mod agenda;
+mod closing;
+mod dates;
+
+#[cfg(test)]
+mod focus_tests;
 
 pub use focus::Focus;
 pub use input::{Announce, AutomaticLogin, Call, Digit, Input, LegId, Now, Policy};
 pub use output::{
-    Admission, CallRecord, ConferenceId, ConferenceView, EndReason, Event, Output, ParticipantView, PlaybackId, Refusal,
-    Sentence, SpokenDay,
+    Admission, CallRecord, ConferenceId, ConferenceView, EndReason, Event, Output, ParticipantView, PlaybackId,
+    Refusal, Sentence, SpokenDay,
 };
