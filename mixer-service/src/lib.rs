@@ -4,3 +4,8 @@ pub mod identity;
 pub mod sip;
 
 pub mod engine;
+
+mod control;
+mod metrics;
+mod records;
+mod schedule;

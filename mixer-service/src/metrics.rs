@@ -1,0 +1,117 @@
+//! What the mixer counts, in the text form that Prometheus reads (exposition format 0.0.4).
+//!
+//! Counts and gauges only: no label ever holds a number, a name or a room.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A value that anybody may raise or set and anybody may read.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    /// One more.
+    pub(crate) fn raise(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// For gauges: what holds now.
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value as u64, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    /// Calls that arrived.
+    pub(crate) calls: Count,
+    /// Calls refused unanswered.
+    pub(crate) calls_refused: Count,
+    /// Calls ended by three wrong entries.
+    pub(crate) wrong_entries: Count,
+    /// Calls ended because their sound stopped.
+    pub(crate) calls_silent: Count,
+    /// Calls at present.
+    pub(crate) legs: Count,
+    /// Conferences at present.
+    pub(crate) conferences: Count,
+    /// RTP packets that never came.
+    pub(crate) packets_lost: Count,
+    /// Bookings held.
+    pub(crate) bookings: Count,
+    /// Stored bookings that could not be read back.
+    pub(crate) bookings_unreadable: Count,
+    /// Hand-offs of a revision that is held with another content: an alarm.
+    pub(crate) hand_off_conflicts: Count,
+    /// Requests to the control API without the right token.
+    pub(crate) unauthorized: Count,
+    /// Changes that the store did not take.
+    pub(crate) store_failures: Count,
+    /// Call records that were lost because the store took none for too long: an alarm.
+    pub(crate) records_lost: Count,
+    /// Listeners to events that were dropped for being slow.
+    pub(crate) listeners_dropped: Count,
+    /// Settings files that were refused.
+    pub(crate) settings_refused: Count,
+}
+
+impl Metrics {
+    /// All of them as text.
+    pub(crate) fn text(&self) -> String {
+        let counters = [
+            ("calls_total", "Calls that arrived.", &self.calls),
+            ("calls_refused_total", "Calls refused unanswered.", &self.calls_refused),
+            ("calls_wrong_entries_total", "Calls ended by three wrong entries.", &self.wrong_entries),
+            ("calls_silent_total", "Calls ended because their sound stopped.", &self.calls_silent),
+            ("rtp_packets_lost_total", "RTP packets that never came.", &self.packets_lost),
+            ("bookings_unreadable_total", "Stored bookings that could not be read.", &self.bookings_unreadable),
+            ("hand_off_conflicts_total", "Same revision, other content.", &self.hand_off_conflicts),
+            ("control_unauthorized_total", "Requests without the right token.", &self.unauthorized),
+            ("store_failures_total", "Changes that the store did not take.", &self.store_failures),
+            ("records_lost_total", "Call records lost.", &self.records_lost),
+            ("event_listeners_dropped_total", "Slow listeners dropped.", &self.listeners_dropped),
+            ("settings_refused_total", "Settings files refused.", &self.settings_refused),
+        ];
+        let gauges = [
+            ("legs", "Calls at present.", &self.legs),
+            ("conferences", "Conferences at present.", &self.conferences),
+            ("bookings", "Bookings held.", &self.bookings),
+        ];
+        let kinds = counters.iter().map(|row| ("counter", row)).chain(gauges.iter().map(|row| ("gauge", row)));
+        kinds.fold(String::new(), |mut text, (kind, (name, help, count))| {
+            let value = count.value();
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "# HELP dialroom_mixer_{name} {help}\n# TYPE dialroom_mixer_{name} {kind}\ndialroom_mixer_{name} {value}\n"
+            );
+            text
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_has_its_line() {
+        let metrics = Metrics::default();
+        metrics.calls.raise();
+        metrics.legs.set(7);
+        let text = metrics.text();
+        assert!(text.contains("# TYPE dialroom_mixer_calls_total counter\ndialroom_mixer_calls_total 1\n"), "{text}");
+        assert!(text.contains("# TYPE dialroom_mixer_legs gauge\ndialroom_mixer_legs 7\n"), "{text}");
+    }
+}
