@@ -4,10 +4,22 @@
 //! calls, addresses and numbers dialled; it knows no room, no PIN and no sample. Offers are answered here, and the
 //! caller's media address is handed up only once he has confirmed our answer.
 
+mod call;
+mod counters;
+mod dialog;
 mod endpoint;
 mod event;
+mod incoming;
+mod listen;
+mod message;
+mod outgoing;
 mod sdp;
+mod tidy;
 
+#[cfg(test)]
+mod tests;
+
+pub use counters::{SipCounters, SipCounts};
 pub use endpoint::{Invite, Limits, Listen, SipEndpoint, Transport};
 pub use event::{CallKey, CallerHeaders, Cause, EndedBy, SipEvent};
 pub use sdp::{Codec, LocalMedia, RemoteMedia};
