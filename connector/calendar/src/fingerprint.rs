@@ -1,0 +1,42 @@
+//! What we care for in an appointment, in 32 bytes: the second layer against our own echoes.
+//!
+//! Exchange changes an event's etag for its own reasons (tracking, sending); only what can change a booking counts here.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Appointment;
+
+/// Equal for two readings of an appointment that differ in nothing a booking depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint([u8; 32]);
+
+impl Appointment {
+    /// Mark, times, zone, cancelled or draft, organizer, attendees with their answers, subject and text; not SEQUENCE,
+    /// etag or the time of the last change. The order of attendees and categories does not count.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut attendees: Vec<_> = self.attendees.iter().collect();
+        attendees.sort_by(|a, b| a.person.address.cmp(&b.person.address));
+        let mut categories: Vec<_> = self.marks.categories.iter().collect();
+        categories.sort();
+        let what = (&self.origin, &self.uid, &self.subject, &self.text);
+        let who = (&self.organizer, self.is_organizer, attendees, self.hide_attendees, self.private);
+        let when = (self.time_zone.name(), self.all_day, &self.dates, self.endless_or_beyond_horizon);
+        let state = (self.cancelled, self.draft, &self.marks.property, self.marks.block, categories);
+        let mut sum = Sha256::new();
+        // JSON keeps the parts apart: no text can slip into its neighbour.
+        let whole = (what, who, when, state, &self.marks.location);
+        #[expect(clippy::expect_used, reason = "strings, numbers and lists always have a JSON form")]
+        serde_json::to_writer(&mut sum, &whole).expect("JSON into a sum");
+        Fingerprint(sum.finalize().into())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
