@@ -1,0 +1,86 @@
+//! What the mixer gets of a booking.
+
+use std::collections::HashMap;
+
+use dialroom_booking::{
+    Booking, BookingId, E164, EmailAddress, HandedCaller, HandedOver, HandedPin, HandedPins, HandedWindow, KnownCaller,
+    MAX_CALLERS, MAX_WINDOWS, Response, Role,
+};
+
+/// What to do at the mixer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HandOff {
+    /// PUT it.
+    Put(Box<HandedOver>),
+    /// DELETE it; its line closes at once.
+    Delete {
+        /// Which.
+        id: BookingId,
+        /// The revision that says so.
+        revision: u64,
+    },
+}
+
+/// The booking as the mixer holds it: no calendar id, no text, and of a private entry no subject.
+///
+/// A number that two people of the booking share names neither of them. Resources have no telephone here.
+#[must_use]
+pub fn handed_over(booking: &Booking) -> HandedOver {
+    let pin = |pin: &dialroom_booking::Pin| Some(HandedPin(pin.clone()));
+    let windows = booking.occurrences.iter().take(MAX_WINDOWS).map(|(original_start, date)| HandedWindow {
+        original_start: *original_start,
+        window: date.window,
+        state: date.state,
+    });
+    HandedOver {
+        id: booking.id.clone(),
+        revision: booking.revision,
+        uid: booking.uid.clone(),
+        room: booking.room,
+        pins: HandedPins { participant: pin(&booking.pins.participant), moderator: pin(&booking.pins.moderator) },
+        title: if booking.private { String::new() } else { booking.title.clone() },
+        language: booking.language,
+        time_zone: booking.time_zone,
+        windows: windows.collect(),
+        callers: callers(booking),
+        permanent: false,
+    }
+}
+
+fn callers(booking: &Booking) -> Vec<HandedCaller> {
+    let organizer = (&booking.organizer, &booking.organizer_numbers, true, false);
+    let invitees = booking.invitees.iter().filter(|one| one.role != Role::Resource);
+    let people: Vec<_> = std::iter::once(organizer)
+        .chain(invitees.map(|one| (&one.person, &one.numbers, false, one.response == Response::Declined)))
+        .collect();
+    let owners = owners(people.iter().map(|(person, numbers, ..)| (&person.address, numbers.as_slice())));
+    let alone = |number: &E164| matches!(owners.get(number), Some(Some(_)));
+    people
+        .into_iter()
+        .map(|(person, numbers, moderator, declined)| HandedCaller {
+            person: person.address.as_str().to_owned(),
+            name: person.name.clone(),
+            numbers: numbers.iter().map(|known| known.number.clone()).filter(|number| alone(number)).collect(),
+            moderator,
+            declined,
+        })
+        .filter(|caller| !caller.numbers.is_empty())
+        .take(MAX_CALLERS)
+        .collect()
+}
+
+/// Whose a number is; `None` behind a number that several people have.
+fn owners<'a>(
+    people: impl Iterator<Item = (&'a EmailAddress, &'a [KnownCaller])>,
+) -> HashMap<&'a E164, Option<&'a EmailAddress>> {
+    let mut owners = HashMap::new();
+    for (address, numbers) in people {
+        for known in numbers {
+            let owner = owners.entry(&known.number).or_insert(Some(address));
+            if *owner != Some(address) {
+                *owner = None;
+            }
+        }
+    }
+    owners
+}
