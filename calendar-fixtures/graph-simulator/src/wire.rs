@@ -137,7 +137,7 @@ fn extended(item: &Item, wanted: &[String]) -> Option<Value> {
             Some(json!({"id": id, "value": value}))
         })
         .collect();
-    (!found.is_empty()).then(|| Value::Array(found))
+    (!found.is_empty()).then_some(Value::Array(found))
 }
 
 /// An all-day event lies at midnight of whatever zone is asked for.
