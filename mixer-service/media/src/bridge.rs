@@ -1,6 +1,25 @@
-//! Streams and rooms.
+//! Streams and rooms on one beat: a mixer in the sense of RFC 3550 section 7.
+//!
+//! Once a stream is open and its room has opened, a beat neither allocates nor looks anything up by name. The program
+//! drains [`Bridge::poll`] after every [`Bridge::handle`]; so what waits there is never more than one input makes.
 
-use crate::{Clip, Remote};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::codec::Payload;
+use crate::inbound::Inbound;
+use crate::outbound::{Outbound, scramble};
+use crate::playback::Playback;
+use crate::room::Room;
+use crate::{BEAT, Clip, FRAME_SAMPLES, Frame, Remote, StreamStatistics};
+
+/// Streams at once; a further one is closed as soon as it opens. Beyond what one core carries.
+pub const STREAMS_MAX: usize = 6000;
+/// Beats missed by more than this, by a machine that slept, are not made up for.
+const LATENESS_MAX: Duration = Duration::from_millis(100);
+/// A stream that closes after its playback is closed by then, whatever plays.
+const FAREWELL_MAX: Duration = Duration::from_secs(30);
 
 /// Names a stream: the sound of one leg. Never reused while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +50,406 @@ pub enum Command {
     PlayToRoom(RoomKey, Vec<Clip>),
     /// Sends these keys (`0`–`9`, `*`, `#`, `A`–`D`) as telephone events; `Output::Keyed` when all are sent.
     Key(StreamId, String),
-    /// Ends the stream; with `true` after its prompt and what is announced in its room. `Output::Closed` follows.
+    /// Ends the stream; with `true` after its prompt and what is announced in its room, 30 s at most. Until then it hears
+    /// and is no longer heard. `Output::Closed` follows.
     Close(StreamId, bool),
 }
+
+/// What can happen to a bridge.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The program wants something.
+    Command(Command),
+    /// A datagram arrived for a stream.
+    Datagram(StreamId, SocketAddr, &'a [u8]),
+    /// It is time for the beat that `Output::Wait` named.
+    Beat,
+}
+
+/// What a bridge wants done, or tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output<'a> {
+    /// Send this datagram.
+    Send(StreamId, SocketAddr, &'a [u8]),
+    /// The far end pressed a key.
+    Digit(StreamId, char),
+    /// The prompt of this number was heard to its end.
+    Played(StreamId, u64),
+    /// All keys were sent.
+    Keyed(StreamId),
+    /// Nothing came since then, 30 s ago or a multiple of it.
+    Silent(StreamId, Instant),
+    /// The stream is gone.
+    Closed(StreamId, StreamStatistics),
+    /// Nothing more until then; `None` while no stream is open.
+    Wait(Option<Instant>),
+}
+
+/// All streams and rooms of one worker.
+#[derive(Debug)]
+pub struct Bridge {
+    streams: Slots<Stream>,
+    rooms: Slots<Room>,
+    by_stream: HashMap<StreamId, usize>,
+    by_room: HashMap<RoomKey, usize>,
+    told: VecDeque<Output<'static>>,
+    /// Next packet to hand out after a beat: slot and number.
+    sending: (usize, usize),
+    next_beat: Option<Instant>,
+    beats_skipped: u64,
+    seed: u64,
+}
+
+/// Things that keep their place while others come and go.
+type Slots<T> = Vec<Option<Box<T>>>;
+
+#[derive(Debug)]
+struct Stream {
+    id: StreamId,
+    wire: Option<Wire>,
+    playback: Playback,
+    /// To be told at the end of what plays.
+    playback_number: Option<u64>,
+    room: Option<(RoomKey, usize)>,
+    voice: Frame,
+    voiced: bool,
+    closing: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Wire {
+    remote: Remote,
+    inbound: Inbound,
+    outbound: Outbound,
+}
+
+impl Bridge {
+    /// An empty bridge; `seed` picks SSRCs, first sequence numbers and timestamps.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            streams: Vec::new(),
+            rooms: Vec::new(),
+            by_stream: HashMap::new(),
+            by_room: HashMap::new(),
+            told: VecDeque::new(),
+            sending: (usize::MAX, 0),
+            next_beat: None,
+            beats_skipped: 0,
+            seed,
+        }
+    }
+
+    /// Takes one thing that happened. Never blocks and never fails: a bad datagram becomes a count.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Command(command) => self.obey(now, command),
+            Input::Datagram(id, source, datagram) => {
+                let wire = self.stream(id).and_then(|stream| stream.wire.as_mut());
+                if let Some(key) = wire.and_then(|wire| wire.inbound.receive(now, source, datagram)) {
+                    self.told.push_back(Output::Digit(id, key));
+                }
+            }
+            Input::Beat => {
+                if let Some(due) = self.next_beat.filter(|due| *due <= now) {
+                    let due = self.caught_up(now, due);
+                    self.beat(due);
+                }
+            }
+        }
+    }
+
+    /// Gives the next thing to do; drain until `Output::Wait`.
+    pub fn poll(&mut self) -> Output<'_> {
+        if let Some(told) = self.told.pop_front() {
+            return told;
+        }
+        let (mut slot, mut packet) = self.sending;
+        while slot < self.streams.len() {
+            let wire = self.streams[slot].as_ref().and_then(|stream| stream.wire.as_ref());
+            if wire.is_some_and(|wire| wire.outbound.ready(packet).is_some()) {
+                self.sending = (slot, packet + 1);
+                return self.packet(slot, packet);
+            }
+            (slot, packet) = (slot + 1, 0);
+        }
+        self.sending = (usize::MAX, 0);
+        Output::Wait(self.next_beat)
+    }
+
+    /// What a stream received on the last beat, noise and silence included.
+    #[must_use]
+    pub fn heard(&self, id: StreamId) -> Option<&Frame> {
+        let slot = *self.by_stream.get(&id)?;
+        self.streams.get(slot)?.as_ref().map(|stream| &stream.voice)
+    }
+
+    /// Counts of an open stream so far.
+    #[must_use]
+    pub fn statistics(&self, id: StreamId) -> Option<StreamStatistics> {
+        let slot = *self.by_stream.get(&id)?;
+        self.streams.get(slot)?.as_ref().map(|stream| stream.statistics())
+    }
+
+    /// Beats that were left out because the machine had slept.
+    #[must_use]
+    pub fn beats_skipped(&self) -> u64 {
+        self.beats_skipped
+    }
+
+    fn obey(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Open(id) => self.open(now, id),
+            Command::Connect(id, remote) => {
+                let seed = scramble(self.seed ^ id.0);
+                if let Some(stream) = self.stream(id) {
+                    stream.connect(now, remote, seed);
+                }
+            }
+            Command::Play(id, clips, number) => self.play(id, Playback::once(clips), Some(number)),
+            Command::Music(id, clip) => self.play(id, Playback::looped(clip), None),
+            Command::Hush(id) => self.play(id, Playback::default(), None),
+            Command::Join(id, room) => self.join(id, room),
+            Command::Leave(id) => {
+                if let Some(&slot) = self.by_stream.get(&id) {
+                    self.leave(slot);
+                }
+            }
+            Command::PlayToRoom(key, clips) => {
+                if let Some(room) = self.by_room.get(&key).and_then(|&slot| self.rooms[slot].as_mut()) {
+                    room.announce(clips);
+                }
+            }
+            Command::Key(id, keys) => {
+                if let Some(wire) = self.stream(id).and_then(|stream| stream.wire.as_mut()) {
+                    wire.outbound.press(&keys);
+                }
+            }
+            Command::Close(id, false) => {
+                if let Some(&slot) = self.by_stream.get(&id) {
+                    self.close(slot);
+                }
+            }
+            Command::Close(id, true) => {
+                if let Some(stream) = self.stream(id) {
+                    stream.closing.get_or_insert(now + FAREWELL_MAX);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, id: StreamId) {
+        if self.by_stream.contains_key(&id) {
+            return;
+        }
+        if self.by_stream.len() >= STREAMS_MAX {
+            self.told.push_back(Output::Closed(id, StreamStatistics::default()));
+            return;
+        }
+        self.next_beat.get_or_insert(now + BEAT);
+        let slot = place(&mut self.streams, Stream::new(id));
+        self.by_stream.insert(id, slot);
+    }
+
+    fn play(&mut self, id: StreamId, playback: Playback, number: Option<u64>) {
+        if let Some(stream) = self.stream(id) {
+            stream.playback = playback;
+            stream.playback_number = number;
+        }
+    }
+
+    fn join(&mut self, id: StreamId, key: RoomKey) {
+        let Some(&slot) = self.by_stream.get(&id) else { return };
+        let Some(stream) = &mut self.streams[slot] else { return };
+        if stream.room.is_some_and(|(current, _)| current == key) {
+            return;
+        }
+        if stream.playback.is_looped() {
+            stream.playback = Playback::default();
+        }
+        self.leave(slot);
+        let rooms = &mut self.rooms;
+        #[expect(clippy::cast_possible_truncation, reason = "any 32 bits seed noise")]
+        let seed = scramble(self.seed ^ key.0) as u32;
+        let room_slot = *self.by_room.entry(key).or_insert_with(|| place(rooms, Room::new(seed)));
+        if let (Some(stream), Some(room)) = (&mut self.streams[slot], &mut self.rooms[room_slot]) {
+            stream.room = Some((key, room_slot));
+            room.members.push(slot);
+        }
+    }
+
+    fn leave(&mut self, slot: usize) {
+        let Some((key, room_slot)) = self.streams[slot].as_mut().and_then(|stream| stream.room.take()) else { return };
+        if let Some(room) = &mut self.rooms[room_slot] {
+            room.members.retain(|&member| member != slot);
+            if room.members.is_empty() {
+                self.rooms[room_slot] = None;
+                self.by_room.remove(&key);
+            }
+        }
+    }
+
+    fn close(&mut self, slot: usize) {
+        self.leave(slot);
+        if let Some(stream) = self.streams[slot].take() {
+            self.by_stream.remove(&stream.id);
+            self.told.push_back(Output::Closed(stream.id, stream.statistics()));
+        }
+        if self.by_stream.is_empty() {
+            self.next_beat = None;
+        }
+    }
+
+    /// The instant that the beat due then counts for: the same, so that one late beat makes no other late, unless the
+    /// machine slept.
+    fn caught_up(&mut self, now: Instant, due: Instant) -> Instant {
+        let late = now.saturating_duration_since(due);
+        if late <= LATENESS_MAX {
+            return due;
+        }
+        self.beats_skipped += u64::try_from(late.as_millis() / BEAT.as_millis()).unwrap_or(u64::MAX);
+        now
+    }
+
+    /// One beat of sound for everybody, due at `now`.
+    fn beat(&mut self, now: Instant) {
+        self.next_beat = Some(now + BEAT);
+        self.close_who_may_go(now);
+        for room in self.rooms.iter_mut().flatten() {
+            room.begin();
+        }
+        for stream in self.streams.iter_mut().flatten() {
+            if let (true, Some((_, room))) = (stream.listen(now, &mut self.told), stream.room)
+                && let Some(room) = &mut self.rooms[room]
+            {
+                room.add(&stream.voice);
+            }
+        }
+        for room in self.rooms.iter_mut().flatten() {
+            room.finish();
+        }
+        for stream in self.streams.iter_mut().flatten() {
+            let room = stream.room.and_then(|(_, room)| self.rooms[room].as_deref_mut());
+            stream.speak(room, &mut self.told);
+        }
+        self.sending = (0, 0);
+    }
+
+    fn close_who_may_go(&mut self, now: Instant) {
+        for slot in 0..self.streams.len() {
+            let Some(stream) = &self.streams[slot] else { continue };
+            let Some(deadline) = stream.closing else { continue };
+            let room = stream.room.and_then(|(_, room)| self.rooms[room].as_ref());
+            if now >= deadline || stream.is_done() && room.is_none_or(|room| room.is_quiet()) {
+                self.close(slot);
+            }
+        }
+    }
+
+    fn stream(&mut self, id: StreamId) -> Option<&mut Stream> {
+        let slot = *self.by_stream.get(&id)?;
+        self.streams.get_mut(slot)?.as_deref_mut()
+    }
+
+    fn packet(&self, slot: usize, packet: usize) -> Output<'_> {
+        let stream = self.streams[slot].as_ref();
+        let found = stream.and_then(|stream| {
+            let wire = stream.wire.as_ref()?;
+            Some(Output::Send(stream.id, wire.inbound.address(), wire.outbound.ready(packet)?))
+        });
+        found.unwrap_or(Output::Wait(self.next_beat))
+    }
+}
+
+impl Stream {
+    fn new(id: StreamId) -> Self {
+        Self {
+            id,
+            wire: None,
+            playback: Playback::default(),
+            playback_number: None,
+            room: None,
+            voice: [0; FRAME_SAMPLES],
+            voiced: false,
+            closing: None,
+        }
+    }
+
+    fn connect(&mut self, now: Instant, remote: Remote, seed: u64) {
+        match &mut self.wire {
+            Some(wire) => {
+                wire.remote = remote;
+                wire.inbound.redirect(now, remote);
+                wire.outbound.redirect(&remote);
+            }
+            None => {
+                #[expect(clippy::cast_possible_truncation, reason = "any 32 bits seed noise")]
+                let inbound = Inbound::new(now, remote, seed as u32);
+                self.wire = Some(Wire { remote, inbound, outbound: Outbound::new(&remote, seed) });
+            }
+        }
+    }
+
+    /// Takes in this beat's frame; whether the room should hear it.
+    fn listen(&mut self, now: Instant, told: &mut VecDeque<Output<'static>>) -> bool {
+        let Some(wire) = &mut self.wire else { return false };
+        let voiced = wire.inbound.frame(now, &mut self.voice);
+        if let Some(since) = wire.inbound.silence(now) {
+            told.push_back(Output::Silent(self.id, since));
+        }
+        self.voiced = voiced && self.closing.is_none();
+        self.voiced
+    }
+
+    /// Puts out what the far end hears: its prompt, else its room, else silence.
+    fn speak(&mut self, room: Option<&mut Room>, told: &mut VecDeque<Output<'static>>) {
+        let Some(wire) = &mut self.wire else { return };
+        let (mut frame, mut payload): (Frame, Payload) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
+        let law = wire.remote.codec;
+        let payload = match room {
+            Some(room) if self.playback.is_over() && !self.voiced => room.common(law),
+            Some(room) if self.playback.is_over() => {
+                room.without(&self.voice, &mut frame);
+                law.encode(&frame, &mut payload);
+                &payload
+            }
+            Some(_) | None => {
+                self.playback.play(&mut frame);
+                law.encode(&frame, &mut payload);
+                &payload
+            }
+        };
+        if wire.outbound.beat(payload) {
+            told.push_back(Output::Keyed(self.id));
+        }
+        if let (true, Some(number)) = (self.playback.is_over(), self.playback_number) {
+            self.playback_number = None;
+            told.push_back(Output::Played(self.id, number));
+        }
+    }
+
+    /// Whether nothing is left that a leg saying goodbye should hear of its own.
+    fn is_done(&self) -> bool {
+        self.wire.is_none() || self.playback.is_over() || self.playback.is_looped()
+    }
+
+    fn statistics(&self) -> StreamStatistics {
+        self.wire.as_ref().map_or_else(StreamStatistics::default, |wire| StreamStatistics {
+            packets_sent: wire.outbound.packets_sent,
+            ..wire.inbound.statistics()
+        })
+    }
+}
+
+/// Puts a thing into the first free slot.
+fn place<T>(slots: &mut Slots<T>, thing: T) -> usize {
+    let slot = slots.iter().position(Option::is_none).unwrap_or_else(|| {
+        slots.push(None);
+        slots.len() - 1
+    });
+    slots[slot] = Some(Box::new(thing));
+    slot
+}
+
+#[cfg(test)]
+mod tests;

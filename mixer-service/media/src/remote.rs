@@ -7,7 +7,7 @@ use crate::G711;
 /// Where to send, and how both sides speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remote {
-    /// Address of `c=` and `m=`; audio is accepted from here (see [`Latch`](crate::Latch) for the one exception).
+    /// Address of `c=` and `m=`; audio is accepted from here (`latch.rs` has the one exception).
     pub address: SocketAddr,
     /// Which law.
     pub codec: G711,

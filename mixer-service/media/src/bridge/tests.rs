@@ -1,0 +1,318 @@
+//! The bridge among telephones, on virtual time. The telephones are streams of a second bridge: each plays a pitch of its
+//! own and listens, so the whole way is gone twice, with nothing but datagrams between.
+
+use super::*;
+use crate::{G711, Tone, pitch_level_db};
+
+const TELEPHONES: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4000);
+const OURS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
+/// The telephones beat 7 ms after the bridge.
+const APART: Duration = Duration::from_millis(7);
+
+struct World {
+    now: Instant,
+    bridge: Bridge,
+    telephones: Bridge,
+    told: Vec<Output<'static>>,
+    heard: HashMap<StreamId, Vec<i16>>,
+    /// Percent of packets towards the bridge that are lost.
+    loss: u64,
+    chance: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an Instant can be had in no other way; time is virtual from here on"
+        )]
+        let now = Instant::now();
+        Self {
+            now,
+            bridge: Bridge::new(1),
+            telephones: Bridge::new(2),
+            told: Vec::new(),
+            heard: HashMap::new(),
+            loss: 0,
+            chance: 42,
+        }
+    }
+
+    fn tell(&mut self, command: Command) {
+        self.bridge.handle(self.now, Input::Command(command));
+    }
+
+    /// A call: both halves of stream `n`, in A-law for even ones and µ-law for odd ones.
+    fn call(&mut self, n: u64) -> StreamId {
+        let id = StreamId(n);
+        let codec = if n.is_multiple_of(2) { G711::ALaw } else { G711::MuLaw };
+        for (bridge, now, address) in
+            [(&mut self.bridge, self.now, TELEPHONES), (&mut self.telephones, self.now + APART, OURS)]
+        {
+            let remote = Remote {
+                address,
+                codec,
+                payload_type: codec.static_payload_type(),
+                telephone_event: Some(101),
+                comfort_noise: Some(13),
+                packet_ms: 20,
+            };
+            bridge.handle(now, Input::Command(Command::Open(id)));
+            bridge.handle(now, Input::Command(Command::Connect(id, remote)));
+        }
+        id
+    }
+
+    fn telephone(&mut self, command: Command) {
+        self.telephones.handle(self.now, Input::Command(command));
+    }
+
+    fn speaks(&mut self, id: StreamId, pitch_hz: f64, level_db: f64) {
+        // One second holds a whole number of cycles.
+        let clip = Clip::new(Tone::new(pitch_hz, level_db).take(8000));
+        self.telephone(Command::Music(id, clip));
+    }
+
+    fn run(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() / BEAT.as_millis() {
+            self.now += BEAT;
+            self.bridge.handle(self.now, Input::Beat);
+            loop {
+                match self.bridge.poll() {
+                    Output::Send(id, to, datagram) => {
+                        assert_eq!(to, TELEPHONES);
+                        self.telephones.handle(self.now, Input::Datagram(id, OURS, datagram));
+                    }
+                    Output::Wait(_) => break,
+                    Output::Digit(id, key) => self.told.push(Output::Digit(id, key)),
+                    Output::Played(id, number) => self.told.push(Output::Played(id, number)),
+                    Output::Closed(id, statistics) => self.told.push(Output::Closed(id, statistics)),
+                    Output::Silent(..) | Output::Keyed(_) => {}
+                }
+            }
+            self.telephones.handle(self.now + APART, Input::Beat);
+            loop {
+                match self.telephones.poll() {
+                    Output::Send(id, _, datagram) => {
+                        self.chance = scramble(self.chance);
+                        if self.chance % 100 >= self.loss {
+                            self.bridge.handle(self.now + APART, Input::Datagram(id, TELEPHONES, datagram));
+                        }
+                    }
+                    Output::Wait(_) => break,
+                    Output::Keyed(id) => self.told.push(Output::Keyed(id)),
+                    Output::Digit(..) | Output::Played(..) | Output::Closed(..) | Output::Silent(..) => {}
+                }
+            }
+            for &id in self.telephones.by_stream.keys() {
+                self.heard.entry(id).or_default().extend(self.telephones.heard(id).unwrap());
+            }
+        }
+    }
+
+    /// The level of a pitch in the last 800 ms that this telephone heard, or in the last two seconds if it heard three.
+    fn level(&self, id: StreamId, pitch_hz: f64) -> f64 {
+        let heard = &self.heard[&id];
+        let len = if heard.len() >= 24_000 { 16_000 } else { 6400 };
+        pitch_level_db(&heard[heard.len() - len..], pitch_hz)
+    }
+}
+
+/// Pitches at uneven distances of 40 Hz and more: at even ones the distortion of G.711 would fall on other pitches.
+fn pitch(n: u64) -> f64 {
+    f64::from(u32::try_from(n * 70 + 310 + n * n * 11 % 31).unwrap())
+}
+
+fn everyone_hears_all_others_and_never_himself(rooms: u64, legs: u64) {
+    let mut world = World::new();
+    let ids: Vec<_> = (0..rooms * legs).map(|n| world.call(n)).collect();
+    for id in &ids {
+        world.speaks(*id, pitch(id.0), -30.0);
+        world.tell(Command::Join(*id, RoomKey(id.0 / legs)));
+    }
+    world.run(Duration::from_millis(3000));
+    let (mut loudest_own, mut softest, mut loudest, mut strangest) = (f64::MIN, f64::MAX, f64::MIN, f64::MIN);
+    for listener in &ids {
+        for speaker in &ids {
+            let level = world.level(*listener, pitch(speaker.0));
+            if listener == speaker {
+                loudest_own = loudest_own.max(level + 30.0);
+            } else if listener.0 / legs == speaker.0 / legs {
+                (softest, loudest) = (softest.min(level + 30.0), loudest.max(level + 30.0));
+            } else {
+                strangest = strangest.max(level + 30.0);
+            }
+        }
+    }
+    println!("{rooms} rooms of {legs}: others {softest:+.2} to {loudest:+.2} dB, own at most {loudest_own:.1} dB");
+    assert!(softest > -1.0 && loudest < 1.0, "others within ±1 dB: {softest} to {loudest}");
+    assert!(loudest_own < -40.0, "own voice {loudest_own} dB");
+    assert!(rooms == 1 || strangest < -40.0, "another room {strangest} dB");
+    for id in &ids {
+        let statistics = world.bridge.statistics(*id).unwrap();
+        assert_eq!(
+            (statistics.packets_lost, statistics.packets_late, statistics.frames_concealed),
+            (0, 0, 0),
+            "{id:?}"
+        );
+    }
+}
+
+#[test]
+fn twenty_in_one_room() {
+    everyone_hears_all_others_and_never_himself(1, 20);
+}
+
+#[test]
+fn four_rooms_of_five() {
+    everyone_hears_all_others_and_never_himself(4, 5);
+}
+
+#[test]
+fn a_single_talker_is_as_loud_as_he_speaks() {
+    for level in [-3.0, -20.0, -40.0] {
+        let mut world = World::new();
+        let (talker, listener) = (world.call(0), world.call(1));
+        world.speaks(talker, 700.0, level);
+        world.tell(Command::Join(talker, RoomKey(1)));
+        world.tell(Command::Join(listener, RoomKey(1)));
+        world.run(Duration::from_secs(1));
+        let heard = world.level(listener, 700.0);
+        println!("{level} dB spoken, {heard:.2} dB heard");
+        assert!((heard - level).abs() < 1.0);
+    }
+}
+
+#[test]
+fn a_prompt_alone_is_heard_while_it_plays_and_then_the_room() {
+    let mut world = World::new();
+    let (talker, listener) = (world.call(0), world.call(1));
+    world.speaks(talker, 700.0, -20.0);
+    world.tell(Command::Play(listener, vec![Clip::new(Tone::new(1000.0, -20.0).take(8000))], 7));
+    for id in [talker, listener] {
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    world.run(Duration::from_millis(980));
+    assert!(world.told.is_empty());
+    assert!(world.level(listener, 1000.0) > -21.0 && world.level(listener, 700.0) < -60.0);
+    assert!(world.level(talker, 1000.0) < -60.0, "a prompt is nobody else's");
+    world.run(Duration::from_millis(20));
+    assert_eq!(world.told, [Output::Played(listener, 7)]);
+    world.run(Duration::from_millis(1000));
+    assert!(world.level(listener, 700.0) > -21.0);
+}
+
+#[test]
+fn music_plays_on_until_the_room_and_hushed_prompts_are_not_reported() {
+    let mut world = World::new();
+    let id = world.call(0);
+    world.tell(Command::Play(id, vec![Clip::new(vec![0; 8000])], 7));
+    world.tell(Command::Hush(id));
+    world.tell(Command::Music(id, Clip::new(Tone::new(500.0, -20.0).take(1600))));
+    world.run(Duration::from_millis(1500));
+    assert!(world.told.is_empty() && world.level(id, 500.0) > -21.0);
+    world.tell(Command::Join(id, RoomKey(1)));
+    world.run(Duration::from_millis(1000));
+    assert!(world.level(id, 500.0) < -60.0);
+}
+
+#[test]
+fn keys_reach_the_program_once_and_nobodys_ear() {
+    let mut world = World::new();
+    world.loss = 20;
+    let (keying, listener) = (world.call(0), world.call(1));
+    for id in [keying, listener] {
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    world.telephone(Command::Key(keying, "4711#482915#".into()));
+    world.run(Duration::from_secs(4));
+    let keys: String =
+        world.told.iter().filter_map(|told| if let Output::Digit(_, key) = told { Some(*key) } else { None }).collect();
+    assert_eq!(keys, "4711#482915#");
+    assert!(world.told.iter().all(|told| matches!(told, Output::Digit(id, _) | Output::Keyed(id) if *id == keying)));
+    assert!(world.told.contains(&Output::Keyed(keying)));
+    let heard = &world.heard[&listener];
+    for dial_tone in [697.0, 770.0, 852.0, 941.0, 1209.0, 1336.0, 1477.0] {
+        assert!(pitch_level_db(heard, dial_tone) < -60.0);
+    }
+}
+
+#[test]
+fn a_leg_says_goodbye_after_its_prompt_and_the_rooms_announcement() {
+    let mut world = World::new();
+    let (alone, inside) = (world.call(0), world.call(1));
+    world.tell(Command::Join(inside, RoomKey(1)));
+    world.run(Duration::from_millis(100));
+    let clip = |len| vec![Clip::new(Tone::new(900.0, -20.0).take(len))];
+    world.tell(Command::Play(alone, clip(4000), 1));
+    world.tell(Command::PlayToRoom(RoomKey(1), clip(8000)));
+    for id in [alone, inside] {
+        world.tell(Command::Close(id, true));
+    }
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.told, [Output::Played(alone, 1)]);
+    world.run(Duration::from_millis(500));
+    assert!(matches!(world.told[1..], [Output::Closed(id, _)] if id == alone));
+    world.run(Duration::from_millis(40));
+    assert!(matches!(world.told[2..], [Output::Closed(id, _)] if id == inside));
+    assert_eq!(world.bridge.poll(), Output::Wait(None), "nothing is left to wait for");
+    assert!(world.bridge.rooms.iter().all(Option::is_none) && world.bridge.by_room.is_empty());
+}
+
+#[test]
+fn who_leaves_neither_hears_nor_is_heard() {
+    let mut world = World::new();
+    let ids = [world.call(0), world.call(1)];
+    for id in ids {
+        world.speaks(id, pitch(id.0), -20.0);
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    world.run(Duration::from_secs(1));
+    assert!(world.level(ids[0], pitch(1)) > -21.0);
+    world.tell(Command::Leave(ids[1]));
+    world.run(Duration::from_secs(1));
+    assert!(world.level(ids[0], pitch(1)) < -60.0 && world.level(ids[1], pitch(0)) < -60.0);
+}
+
+#[test]
+fn fifteen_hundred_leave_in_one_beat() {
+    let mut world = World::new();
+    let ids: Vec<_> = (0..1500).map(|n| world.call(n)).collect();
+    for id in &ids {
+        world.tell(Command::Join(*id, RoomKey(1)));
+    }
+    world.run(Duration::from_millis(40));
+    for id in &ids {
+        world.tell(Command::Close(*id, false));
+    }
+    world.run(Duration::from_millis(20));
+    assert_eq!(world.told.len(), 1500);
+    assert!(world.bridge.by_stream.is_empty() && world.bridge.by_room.is_empty());
+}
+
+#[test]
+fn five_percent_loss_is_counted_and_covered() {
+    let mut world = World::new();
+    world.loss = 5;
+    let (talker, listener) = (world.call(0), world.call(1));
+    world.speaks(talker, 700.0, -20.0);
+    for id in [talker, listener] {
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    world.run(Duration::from_secs(20));
+    let statistics = world.bridge.statistics(talker).unwrap();
+    println!("{statistics:?}, heard at {:.2} dB", world.level(listener, 700.0));
+    assert!((30..=75).contains(&statistics.packets_lost));
+    assert!((world.level(listener, 700.0) + 20.0).abs() < 1.0);
+}
+
+#[test]
+fn a_machine_that_slept_goes_on_from_now() {
+    let mut world = World::new();
+    world.call(0);
+    world.run(Duration::from_millis(100));
+    world.now += Duration::from_secs(5);
+    world.run(Duration::from_millis(20));
+    assert!((240..=260).contains(&world.bridge.beats_skipped()));
+    assert_eq!(world.bridge.poll(), Output::Wait(Some(world.now + BEAT)));
+}

@@ -1,0 +1,457 @@
+//! Late and lost packets: holds what arrived until its place in the sound comes.
+//!
+//! Packets stay as they came and are cut to whatever the beat wants, so that packets of 10 to 60 ms all play alike. Time
+//! is counted in samples of the sender's timestamps (RFC 3550 section 5.1), which wrap.
+//!
+//! The depth starts small: the first packet is played at the first beat that leaves [`START_MARGIN`]. When the buffer ran dry
+//! and the missing packet comes after all, the line swayed: the playout steps back and the buffer is deeper from then on.
+//! When every packet was early for a while, it says so, and its owner may skip a frame nobody hears.
+
+use std::time::{Duration, Instant};
+
+use crate::{BEAT, FRAME_TICKS, SAMPLE_RATE_HZ};
+
+/// Longest payload: 60 ms of G.711. Longer ones are refused.
+pub(crate) const PAYLOAD_MAX: usize = 480;
+/// Packets held: 320 ms even of 10 ms packets, more than [`AHEAD_MAX`] lets in.
+const SLOTS: usize = 32;
+/// Packets further ahead than 300 ms mean that the sender's clock jumped, or that a stall ended: start anew from there.
+const AHEAD_MAX: i32 = 2400;
+/// Packets that belong a second or more back mean that the sender's clock jumped back.
+const BEHIND_MAX: i32 = 8000;
+/// After 200 ms with nothing to play, the next packet begins a new talk spurt with a fresh depth.
+const STARVED_MAX: u32 = 1600;
+/// How long before its beat a packet should be here, at the start.
+pub(crate) const START_MARGIN: Duration = Duration::from_millis(10);
+/// The deepest that swaying lines make it: 200 ms.
+const MARGIN_MAX: i32 = 1600;
+/// Beats over which earliness is judged: four seconds.
+const WINDOW_BEATS: u32 = 200;
+/// Fewer packets in a window say nothing.
+const WINDOW_PACKETS_MIN: u32 = 40;
+/// So many packets overtaken beyond rescue in a window, and one frame is waited.
+const WINDOW_LATE_MAX: u32 = 3;
+/// Earlier than 100 ms throughout a window: shorten even while he speaks.
+const FORCED_MARGIN: i32 = 800;
+const FRAME: i32 = FRAME_TICKS.cast_signed();
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// Held until its time.
+    Taken,
+    /// Held; the playout starts anew with it.
+    Restarted,
+    /// Its place was over.
+    Late,
+    /// Its place was taken.
+    Duplicate,
+    /// Empty, or longer than any packet we agreed on.
+    Refused,
+}
+
+/// A piece of the sound to be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// Payload, one byte a sample.
+    Sound(&'a [u8]),
+    /// So many samples should have been here.
+    Missing(usize),
+    /// So many samples before the talk spurt begins.
+    Pause(usize),
+}
+
+/// Whether the buffer is deeper than it need be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surplus {
+    /// As deep as it must.
+    No,
+    /// One frame less would do; skip a quiet one.
+    Frame,
+    /// Far too deep; skip any frame.
+    Much,
+}
+
+/// Packets of one stream on their way to being played.
+#[derive(Debug)]
+pub(crate) struct JitterBuffer {
+    slots: Vec<Slot>,
+    playout: Playout,
+    last_beat: Instant,
+    /// Margin that a new talk spurt starts with, in samples.
+    margin: i32,
+    surplus: Surplus,
+    hold: bool,
+    window: Window,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    held: bool,
+    timestamp: u32,
+    len: u16,
+    payload: [u8; PAYLOAD_MAX],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Playout {
+    /// For a packet to begin with.
+    Waiting,
+    /// `next` is the sample to be played next; `starved` samples before it were played with nothing held.
+    Playing { next: u32, starved: u32, leading: bool },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    beats: u32,
+    packets: u32,
+    late: u32,
+    least_margin: i32,
+}
+
+const FRESH_WINDOW: Window = Window { beats: 0, packets: 0, late: 0, least_margin: i32::MAX };
+
+impl JitterBuffer {
+    /// An empty buffer. This and nothing later allocates.
+    #[must_use]
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            slots: vec![Slot { held: false, timestamp: 0, len: 0, payload: [0; PAYLOAD_MAX] }; SLOTS],
+            playout: Playout::Waiting,
+            last_beat: now,
+            margin: samples(START_MARGIN),
+            surplus: Surplus::No,
+            hold: false,
+            window: FRESH_WINDOW,
+        }
+    }
+
+    /// Forgets all packets: another sender begins. The depth learned stays.
+    pub(crate) fn restart(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.held = false);
+        self.playout = Playout::Waiting;
+        self.window = FRESH_WINDOW;
+        self.surplus = Surplus::No;
+    }
+
+    /// Takes a packet that arrived now. `newest`: no packet with a later sequence number came before it.
+    pub(crate) fn insert(&mut self, now: Instant, timestamp: u32, payload: &[u8], newest: bool) -> Inserted {
+        let (1..=PAYLOAD_MAX, Ok(len)) = (payload.len(), u16::try_from(payload.len())) else {
+            return Inserted::Refused;
+        };
+        let until_beat = samples((self.last_beat + BEAT).saturating_duration_since(now));
+        let Playout::Playing { next, starved, .. } = self.playout else {
+            self.begin(timestamp, i32::from(len), until_beat);
+            return self.hold(timestamp, len, payload);
+        };
+        let ahead = distance(next, timestamp);
+        if !(-BEHIND_MAX..=AHEAD_MAX).contains(&ahead) && newest {
+            self.restart();
+            self.begin(timestamp, i32::from(len), until_beat);
+            self.hold(timestamp, len, payload);
+            return Inserted::Restarted;
+        }
+        self.window.packets += 1;
+        self.window.least_margin = self.window.least_margin.min(until_beat + ahead.min(AHEAD_MAX));
+        if ahead + i32::from(len) <= 0 && !self.step_back(ahead, starved) {
+            self.window.late += 1;
+            return Inserted::Late;
+        }
+        self.hold(timestamp, len, payload)
+    }
+
+    /// Begins a frame; call before asking for its pieces. `now` is when the beat was due.
+    pub(crate) fn beat(&mut self, now: Instant) {
+        self.last_beat = now;
+        self.window.beats += 1;
+        if self.window.beats >= WINDOW_BEATS {
+            self.judge();
+        }
+    }
+
+    /// The next piece of at most `wanted` samples.
+    pub(crate) fn next_piece(&mut self, wanted: usize) -> Piece<'_> {
+        let Playout::Playing { next, starved, leading } = self.playout else { return Piece::Pause(wanted) };
+        if std::mem::take(&mut self.hold) {
+            return Piece::Missing(wanted);
+        }
+        let mut gap = i32::MAX;
+        let mut found = None;
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.held) {
+            let ahead = distance(next, slot.timestamp);
+            if ahead > 0 {
+                gap = gap.min(ahead);
+            } else if ahead + i32::from(slot.len) > 0 {
+                found = Some((index, ahead.unsigned_abs() as usize));
+            } else {
+                slot.held = false;
+            }
+        }
+        if let Some((index, offset)) = found {
+            let slot = &mut self.slots[index];
+            let len = wanted.min(usize::from(slot.len) - offset);
+            slot.held = offset + len < usize::from(slot.len);
+            self.playout = Playout::Playing { next: next.wrapping_add(len_u32(len)), starved: 0, leading: false };
+            return Piece::Sound(&slot.payload[offset..offset + len]);
+        }
+        let dry = gap == i32::MAX;
+        let len = wanted.min(usize::try_from(gap).unwrap_or(wanted));
+        let starved = if dry { starved + len_u32(len) } else { 0 };
+        self.playout = if starved >= STARVED_MAX {
+            Playout::Waiting
+        } else {
+            Playout::Playing { next: next.wrapping_add(len_u32(len)), starved, leading }
+        };
+        if leading { Piece::Pause(len) } else { Piece::Missing(len) }
+    }
+
+    /// Whether a frame may be skipped.
+    #[must_use]
+    pub(crate) fn surplus(&self) -> Surplus {
+        self.surplus
+    }
+
+    /// A frame was skipped, as [`surplus`](Self::surplus) allowed.
+    pub(crate) fn skipped(&mut self) {
+        self.surplus = Surplus::No;
+        self.margin = (self.margin - FRAME).max(samples(START_MARGIN));
+        self.window = FRESH_WINDOW;
+    }
+
+    /// Starts the playout so that this packet is due at the first beat that leaves the margin, also to the packets that
+    /// fill up its frame if it is shorter than one.
+    fn begin(&mut self, timestamp: u32, len: i32, until_beat: i32) {
+        let margin = self.margin + (FRAME - len).max(0);
+        let frames = (margin - until_beat).max(0).unsigned_abs().div_ceil(FRAME.unsigned_abs());
+        let next = timestamp.wrapping_sub(frames * FRAME.unsigned_abs());
+        self.playout = Playout::Playing { next, starved: 0, leading: true };
+    }
+
+    /// Gives a packet its place back, if only emptiness was played there. Whole frames, so that packets stay on the beat.
+    fn step_back(&mut self, ahead: i32, starved: u32) -> bool {
+        let Playout::Playing { next, leading, .. } = self.playout else { return false };
+        let back = ahead.unsigned_abs().next_multiple_of(FRAME.unsigned_abs());
+        let deeper = self.margin.saturating_add_unsigned(back);
+        if back > starved || deeper > MARGIN_MAX {
+            return false;
+        }
+        self.margin = deeper;
+        self.playout = Playout::Playing { next: next.wrapping_sub(back), starved: 0, leading };
+        self.window = FRESH_WINDOW;
+        self.surplus = Surplus::No;
+        true
+    }
+
+    fn hold(&mut self, timestamp: u32, len: u16, payload: &[u8]) -> Inserted {
+        if self.slots.iter().any(|slot| slot.held && slot.timestamp == timestamp) {
+            return Inserted::Duplicate;
+        }
+        // All full can only be a flood of tiny packets; the newcomer gives way.
+        let Some(slot) = self.slots.iter_mut().find(|slot| !slot.held) else { return Inserted::Late };
+        slot.held = true;
+        slot.timestamp = timestamp;
+        slot.len = len;
+        slot.payload[..payload.len()].copy_from_slice(payload);
+        Inserted::Taken
+    }
+
+    fn judge(&mut self) {
+        let Window { packets, late, least_margin, .. } = self.window;
+        self.window = FRESH_WINDOW;
+        if packets < WINDOW_PACKETS_MIN {
+            return;
+        }
+        self.hold = late >= WINDOW_LATE_MAX && self.margin + FRAME <= MARGIN_MAX;
+        if self.hold {
+            self.margin += FRAME;
+        }
+        self.surplus = match least_margin {
+            i32::MIN..0 => Surplus::No,
+            margin if margin >= FORCED_MARGIN => Surplus::Much,
+            margin if margin >= samples(START_MARGIN) + FRAME => Surplus::Frame,
+            _ => Surplus::No,
+        };
+    }
+}
+
+/// How far `to` lies after `from`, across the wrap.
+fn distance(from: u32, to: u32) -> i32 {
+    to.wrapping_sub(from).cast_signed()
+}
+
+fn samples(duration: Duration) -> i32 {
+    i32::try_from(duration.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000).unwrap_or(i32::MAX / 4)
+}
+
+fn len_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::FRAME_SAMPLES;
+
+    struct World {
+        buffer: JitterBuffer,
+        start: Instant,
+        beats: u32,
+    }
+
+    impl World {
+        fn new() -> Self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "an Instant can be had in no other way; time is virtual from here on"
+            )]
+            let start = Instant::now();
+            Self { buffer: JitterBuffer::new(start), start, beats: 0 }
+        }
+
+        /// A packet `after_ms` after the last beat, whose bytes all are `mark`.
+        fn packet(&mut self, after_ms: u64, timestamp: u32, len: usize, mark: u8) -> Inserted {
+            let now = self.start + BEAT * self.beats + Duration::from_millis(after_ms);
+            self.buffer.insert(now, timestamp, &vec![mark; len], true)
+        }
+
+        /// One frame: a letter for each 10 ms, `-` for missing, `.` for a pause.
+        fn beat(&mut self) -> String {
+            self.beats += 1;
+            self.buffer.beat(self.start + BEAT * self.beats);
+            let mut frame = Vec::new();
+            while frame.len() < FRAME_SAMPLES {
+                match self.buffer.next_piece(FRAME_SAMPLES - frame.len()) {
+                    Piece::Sound(payload) => frame.extend(payload),
+                    Piece::Missing(len) => frame.extend(std::iter::repeat_n(b'-', len)),
+                    Piece::Pause(len) => frame.extend(std::iter::repeat_n(b'.', len)),
+                }
+            }
+            frame.iter().step_by(80).map(|&mark| char::from(mark)).collect()
+        }
+    }
+
+    #[test]
+    fn a_packet_early_enough_plays_at_the_next_beat_and_a_tight_one_a_beat_later() {
+        let mut world = World::new();
+        world.packet(9, 0, 160, b'a');
+        assert_eq!(world.beat(), "aa");
+        let mut world = World::new();
+        world.packet(11, 0, 160, b'a');
+        assert_eq!(world.beat(), "..");
+        assert_eq!(world.beat(), "aa");
+    }
+
+    #[test]
+    fn packets_of_any_length_play_alike() {
+        for len in [80, 160, 240, 320, 480u32] {
+            let mut world = World::new();
+            let mut heard = String::new();
+            let mut sent = 0;
+            for beat in 0..30 {
+                while sent < (beat + 1) * 160 {
+                    world.packet(1, sent, len as usize, b'x');
+                    sent += len;
+                }
+                heard += &world.beat();
+            }
+            let heard = heard.trim_start_matches('.');
+            assert!(heard.len() >= 58 && heard.bytes().all(|mark| mark == b'x'), "{len}: {heard}");
+        }
+    }
+
+    #[test]
+    fn reordered_packets_play_in_order_and_lost_ones_leave_a_gap() {
+        let mut world = World::new();
+        world.packet(1, 0, 160, b'a');
+        assert_eq!(world.beat(), "aa");
+        world.packet(1, 320, 160, b'c');
+        world.packet(2, 160, 160, b'b');
+        assert_eq!(world.packet(3, 160, 160, b'b'), Inserted::Duplicate);
+        assert_eq!(world.beat(), "bb");
+        assert_eq!(world.beat(), "cc");
+        world.packet(1, 640, 160, b'e');
+        assert_eq!(world.beat(), "--");
+        assert_eq!(world.packet(1, 480, 160, b'd'), Inserted::Late);
+        assert_eq!(world.beat(), "ee");
+    }
+
+    #[test]
+    fn a_line_that_sways_makes_it_deeper_instead_of_losing_sound() {
+        let mut world = World::new();
+        world.packet(1, 0, 160, b'a');
+        assert_eq!(world.beat(), "aa");
+        assert_eq!(world.beat(), "--");
+        assert_eq!(world.packet(1, 160, 160, b'b'), Inserted::Taken);
+        assert_eq!(world.beat(), "bb");
+        world.packet(1, 320, 160, b'c');
+        assert_eq!(world.beat(), "cc");
+    }
+
+    #[test]
+    fn a_deep_buffer_offers_to_skip_and_only_then() {
+        let mut world = World::new();
+        world.buffer.margin = 400;
+        for n in 0..410 {
+            world.packet(1, n * 160, 160, b'x');
+            world.beat();
+        }
+        assert_eq!(world.buffer.surplus(), Surplus::Frame);
+        let mut world = World::new();
+        for n in 0..410 {
+            world.packet(1, n * 160, 160, b'x');
+            world.beat();
+        }
+        assert_eq!(world.buffer.surplus(), Surplus::No);
+    }
+
+    #[test]
+    fn timestamps_that_wrap_go_on_and_timestamps_that_jump_start_anew() {
+        let mut world = World::new();
+        for n in 0..4u32 {
+            world.packet(1, n.wrapping_mul(160).wrapping_sub(320), 160, b'a');
+            assert_eq!(world.beat(), "aa");
+        }
+        assert_eq!(world.packet(1, 900_000, 160, b'j'), Inserted::Restarted);
+        assert_eq!(world.beat(), "jj");
+        assert_eq!(world.packet(1, 500, 160, b'k'), Inserted::Restarted);
+        assert_eq!(world.beat(), "kk");
+    }
+
+    #[test]
+    fn after_a_pause_a_new_talk_spurt_begins() {
+        let mut world = World::new();
+        world.packet(1, 0, 160, b'a');
+        for _ in 0..12 {
+            world.beat();
+        }
+        assert_eq!(world.beat(), "..");
+        world.packet(1, 13 * 160, 160, b'b');
+        assert_eq!(world.beat(), "bb");
+    }
+
+    #[test]
+    fn packets_of_no_length_or_of_too_much_are_refused() {
+        let mut world = World::new();
+        assert_eq!(world.packet(1, 0, 0, b'x'), Inserted::Refused);
+        assert_eq!(world.packet(1, 0, PAYLOAD_MAX + 1, b'x'), Inserted::Refused);
+        assert_eq!(world.beat(), "..");
+    }
+
+    proptest! {
+        #[test]
+        fn any_packets_at_any_time_fill_every_frame(
+            steps in proptest::collection::vec((any::<u32>(), 0usize..600, any::<bool>(), any::<bool>(), 0u64..200), 0..300),
+        ) {
+            let mut world = World::new();
+            let mut timestamp = 0u32;
+            for (random, len, jump, newest, late_ms) in steps {
+                timestamp = if jump { random } else { timestamp.wrapping_add(random % 700).wrapping_sub(200) };
+                let now = world.start + BEAT * world.beats + Duration::from_millis(late_ms);
+                world.buffer.insert(now, timestamp, &vec![b'x'; len], newest);
+                prop_assert_eq!(world.beat().len(), 2);
+            }
+        }
+    }
+}
