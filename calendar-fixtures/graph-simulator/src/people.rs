@@ -35,11 +35,11 @@ impl Person {
 #[must_use]
 pub fn demo_people() -> Vec<Person> {
     vec![
-        Person::of_contoso("Anna", "Arndt", (Some("+49 30 23125 001"), None), "de-DE"),
+        Person::of_contoso("Anna", "Albrecht", (Some("+49 30 23125 001"), None), "de-DE"),
         Person::of_contoso("Bernd", "Brandt", (Some("+49 (30) 23125-002"), None), "en-US"),
-        Person::of_contoso("Clara", "Conrad", (Some("030/23125-003"), None), "de-DE"),
-        Person::of_contoso("David", "Dorn", (None, Some("+493023125004")), "en-GB"),
-        Person::of_contoso("Emil", "Ernst", (Some("0049 30 23125005"), None), "en-US"),
+        Person::of_contoso("Clara", "Claussen", (Some("030/23125-003"), None), "de-DE"),
+        Person::of_contoso("David", "Decker", (None, Some("+493023125004")), "en-GB"),
+        Person::of_contoso("Emil", "Ebert", (Some("0049 30 23125005"), None), "en-US"),
         Person::of_contoso("Conference", "Line", (None, None), "en-US"),
     ]
 }
