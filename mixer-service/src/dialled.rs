@@ -1,0 +1,81 @@
+//! What was dialled behind the conference number: `4711` of `884711`, of `+49302312588` `4711`, of `03023125884711`.
+//!
+//! A telephone system hands on the number as it was dialled inside, outside or internationally; all of them are one door.
+
+use dialroom_booking::{E164, HomeRegion, RoomNumber};
+use dialroom_settings::DialIn;
+
+/// The digits behind the conference number; empty for the number alone, and for anything that is no room number.
+pub(crate) fn dialled_along<'a>(called: &'a str, dial_in: &DialIn, home: HomeRegion) -> &'a str {
+    let numbers = spellings(dial_in, home);
+    // The longest wins: where `88` and `8812` are both spellings, `8812` names no room 12.
+    let longest =
+        numbers.iter().filter_map(|number| called.strip_prefix(number.as_str())).min_by_key(|rest| rest.len());
+    longest.filter(|rest| RoomNumber::parse(rest).is_ok()).unwrap_or_default()
+}
+
+/// Every way in which the conference number may arrive.
+fn spellings(dial_in: &DialIn, home: HomeRegion) -> Vec<String> {
+    let mut spellings = vec![compact(&dial_in.number)];
+    if let Some(external) = &dial_in.external_number {
+        spellings.push(compact(external));
+        if let Ok(number) = E164::parse(external, home) {
+            let digits = &number.as_str()[1..];
+            spellings.extend([number.as_str().to_owned(), digits.to_owned(), format!("00{digits}")]);
+            // The national form: a zero in place of the country code, as Germany and most of its neighbours dial.
+            spellings.extend(national(&number, home));
+        }
+    }
+    spellings.retain(|spelling| !spelling.is_empty());
+    spellings
+}
+
+fn compact(number: &str) -> String {
+    number.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+}
+
+/// `030…` for `+4930…`: the cut at which the national form reads back as the same number.
+fn national(number: &E164, home: HomeRegion) -> Option<String> {
+    let digits = &number.as_str()[1..];
+    (1..=3).filter_map(|code_len| digits.get(code_len..)).map(|rest| format!("0{rest}")).find(|national| {
+        // An international number begins with 00 and would read as another one.
+        !national.starts_with("00") && E164::parse(national, home).is_ok_and(|read| read == *number)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(called: &str, expected: &str) {
+        let dial_in = DialIn {
+            number: "88".into(),
+            external_number: Some("+49 30 23125 88".into()),
+            lead_minutes: 10,
+            overrun_minutes: 15,
+        };
+        assert_eq!(dialled_along(called, &dial_in, HomeRegion::GERMANY), expected, "{called}");
+    }
+
+    #[test]
+    fn the_number_alone_is_no_room() {
+        for called in ["88", "+49302312588", "49302312588", "0049302312588", "0302312588", "", "anonymous"] {
+            check(called, "");
+        }
+    }
+
+    #[test]
+    fn digits_behind_any_spelling_are_a_room() {
+        for called in ["884711", "+493023125884711", "493023125884711", "00493023125884711", "03023125884711"] {
+            check(called, "4711");
+        }
+        check("880123", "0123");
+    }
+
+    #[test]
+    fn what_is_no_room_number_is_passed_over() {
+        for called in ["8812", "881234567", "88*4711", "88#", "4711", "+4930231258812x"] {
+            check(called, "");
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! The one table of calls: leg ↔ SIP call ↔ stream ↔ room, and the translation between the machines behind them.
+//!
+//! [`Switchboard::handle`] takes what happened anywhere (signalling, sound, hand-off, time) and gives what is to be done
+//! everywhere, as a list. It touches no socket and reads no clock; `run` performs the list. A leg lives here from its
+//! INVITE to the `Ended` of signalling, which comes exactly once and is the only place where a leg is struck out.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use dialroom_booking::Language;
+use dialroom_settings::{self as settings, Settings};
+use mixer_conference::{
+    Announce, AutomaticLogin, Call, CallRecord, ConferenceId, ConferenceView, Digit, EndReason, Event, Focus, Input,
+    LegId, Now, Output, PlaybackId, Policy, Refusal, Sentence,
+};
+use tracing::Span;
+
+use crate::dialled::dialled_along;
+use crate::engine::{G711, Remote, Report, RoomKey, StreamId};
+use crate::identity::believed;
+use crate::metrics::Metrics;
+use crate::schedule::Change;
+use crate::sip::{CallKey, CallerHeaders, Codec, RemoteMedia, SipEvent};
+
+/// Most calls at a time: what one worker thread is known to mix. The next one gets 503 and may try elsewhere.
+const MAX_LEGS: usize = 2000;
+/// A telephone that sends nothing for so long is gone without a word (robbed of its battery, its Wi-Fi, its NAT binding).
+const SILENCE_ENDS_CALL: Duration = Duration::from_secs(120);
+
+/// Every call of this mixer.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    focus: Focus,
+    settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+    legs: BTreeMap<LegId, Leg>,
+    calls: BTreeMap<CallKey, LegId>,
+    rooms: BTreeMap<ConferenceId, RoomKey>,
+    next_leg: u64,
+    next_room: u64,
+    actions: Vec<Action>,
+    deadlines: Deadlines,
+}
+
+#[derive(Debug)]
+struct Leg {
+    call: CallKey,
+    /// Our address as the caller reaches it.
+    local: IpAddr,
+    stage: Stage,
+    /// Where it talks, or would if the caller had not put us on hold.
+    conference: Option<ConferenceId>,
+    /// He holds: what his telephone sends now is music, which nobody in the conference wants to hear.
+    held: bool,
+    span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The focus was asked and has not said.
+    Asked,
+    /// 200 is sent, its stream is open; nothing is sent there before the ACK.
+    Answered,
+    /// Confirmed: sound flows.
+    Connected,
+    /// To be hung up, for this reason, once what is queued for it was heard.
+    Closing(EndReason),
+    /// Hung up or refused; only signalling's last word is missing.
+    Over,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// In signalling.
+    Sip(SipEvent),
+    /// To a stream.
+    Sound(Report),
+    /// To the schedule.
+    Schedule(Change),
+    /// The settings were changed.
+    Settings(Arc<Settings>),
+    /// No port was free for `Action::Answer`.
+    NoPort(StreamId),
+    /// A deadline may have come.
+    Time,
+    /// The program is to end.
+    Shutdown,
+}
+
+/// Something to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Action {
+    /// Open a stream on this address and answer the call with its port.
+    Answer { call: CallKey, stream: StreamId, local: IpAddr },
+    /// Refuse the call.
+    Refuse { call: CallKey, status: u16, reason: &'static str },
+    /// End the call.
+    HangUp { call: CallKey, reason: &'static str },
+    /// Let sound flow.
+    Connect { stream: StreamId, remote: Remote },
+    /// Speak to one stream.
+    Play { stream: StreamId, playback: u64, language: Language, sentences: Vec<Sentence> },
+    /// Stop speaking.
+    Hush(StreamId),
+    /// Play music.
+    Music(StreamId),
+    /// Into a room.
+    Join(StreamId, RoomKey),
+    /// Out of it.
+    Leave(StreamId),
+    /// Speak to a room.
+    PlayToRoom { room: RoomKey, language: Language, sentences: Vec<Sentence> },
+    /// Close a stream; `Report::Closed` follows.
+    Close { stream: StreamId, after_playback: bool },
+    /// Keep a record.
+    Record(Box<CallRecord>),
+    /// Tell whoever listens.
+    Tell(Event),
+}
+
+/// When to come back with `Happened::Time`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    /// On the monotonic clock.
+    pub(crate) instant: Option<Instant>,
+    /// On the wall clock, which may be moved.
+    pub(crate) wall: Option<DateTime<Utc>>,
+}
+
+impl Switchboard {
+    /// A switchboard without calls and bookings.
+    pub(crate) fn new(now: Now, settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            focus: Focus::new(now, policy(&settings)),
+            settings,
+            metrics,
+            legs: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            next_leg: 1,
+            next_room: 1,
+            actions: Vec::new(),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    /// Takes one thing that happened, gives what to do, in order.
+    pub(crate) fn handle(&mut self, now: Now, happened: Happened) -> Vec<Action> {
+        match happened {
+            Happened::Sip(event) => self.sip(now, event),
+            Happened::Sound(report) => self.sound(now, report),
+            Happened::Schedule(Change::Held(booking)) => self.tell(now, Input::Booking(&booking)),
+            Happened::Schedule(Change::Withdrawn(id)) => self.tell(now, Input::Withdrawn(&id)),
+            Happened::Settings(settings) => {
+                self.tell(now, Input::Policy(policy(&settings)));
+                self.settings = settings;
+            }
+            Happened::NoPort(stream) => self.no_port(now, stream),
+            Happened::Time => self.tell(now, Input::Time),
+            Happened::Shutdown => self.tell(now, Input::Shutdown),
+        }
+        self.metrics.legs.set(self.legs.len());
+        self.metrics.conferences.set(self.rooms.len());
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When to come back at the latest.
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+
+    /// Whether no call is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    /// The conferences that run.
+    pub(crate) fn conferences(&self) -> Vec<ConferenceView> {
+        self.focus.conferences().collect()
+    }
+
+    fn sip(&mut self, now: Now, event: SipEvent) {
+        match event {
+            SipEvent::Incoming { call, source, local, called, headers } => {
+                self.incoming(now, call, (source, local), &called, &headers);
+            }
+            SipEvent::Established { call, remote } => {
+                if let Some(leg) = self.advance(call, Stage::Answered, Stage::Connected) {
+                    self.connect(leg, remote);
+                    self.tell(now, Input::Established(leg));
+                }
+            }
+            SipEvent::Reoffered { call, remote } => {
+                if let Some(leg) = self.calls.get(&call).copied() {
+                    self.connect(leg, remote);
+                }
+            }
+            SipEvent::Ended { call, cause } => {
+                if let Some(leg) = self.calls.remove(&call) {
+                    self.strike(now, leg, &cause.to_string());
+                }
+            }
+            // Of calls that we place; this program places none.
+            SipEvent::Ringing { .. } => {}
+        }
+    }
+
+    fn incoming(
+        &mut self,
+        now: Now,
+        call: CallKey,
+        (source, local): (SocketAddr, IpAddr),
+        called: &str,
+        headers: &CallerHeaders,
+    ) {
+        self.metrics.calls.raise();
+        if self.legs.len() >= MAX_LEGS {
+            self.metrics.calls_refused.raise();
+            tracing::warn!(%source, "call refused: {MAX_LEGS} calls already");
+            return self.actions.push(Action::Refuse { call, status: 503, reason: "All lines are busy" });
+        }
+        let id = LegId(self.next_leg);
+        self.next_leg += 1;
+        let span = tracing::info_span!("call", leg = id.0);
+        let caller = believed(&self.settings, source.ip(), headers);
+        let along = dialled_along(called, &self.settings.dial_in, self.settings.directory.home_region).to_owned();
+        let masked = caller.number.as_ref().map(|number| number.masked());
+        span.in_scope(|| {
+            let number = masked.as_deref().unwrap_or("no number");
+            let trust = caller.trust;
+            tracing::info!(%source, number, ?trust, why = caller.why, room_dialled = !along.is_empty(), "call arrives");
+        });
+        self.legs.insert(id, Leg { call, local, stage: Stage::Asked, conference: None, held: false, span });
+        self.calls.insert(call, id);
+        let call = Call { caller: caller.number, trust: caller.trust, dialled_along: along };
+        self.tell(now, Input::Call(id, call));
+    }
+
+    fn connect(&mut self, id: LegId, remote: RemoteMedia) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if !matches!(leg.stage, Stage::Connected | Stage::Closing(_)) {
+            return;
+        }
+        let stream = stream_of(id);
+        self.actions.push(Action::Connect { stream, remote: engine_remote(&remote) });
+        let was_held = std::mem::replace(&mut leg.held, !remote.listens);
+        if leg.held == was_held || leg.stage != Stage::Connected {
+            return;
+        }
+        leg.span
+            .in_scope(|| tracing::info!("{}", if was_held { "resumed by the caller" } else { "held by the caller" }));
+        let room = leg.conference.as_ref().and_then(|conference| self.rooms.get(conference));
+        if let Some(room) = room {
+            self.actions.push(if was_held { Action::Join(stream, *room) } else { Action::Leave(stream) });
+        }
+    }
+
+    fn sound(&mut self, now: Now, report: Report) {
+        match report {
+            Report::Digit(stream, key) => {
+                if let (Some(digit), Some(leg)) = (Digit::from_char(key), self.connected(stream)) {
+                    self.tell(now, Input::Digit(leg, digit));
+                }
+            }
+            Report::Played(stream, playback) => {
+                if let Some(leg) = self.connected(stream) {
+                    self.tell(now, Input::Played(leg, PlaybackId(playback)));
+                }
+            }
+            Report::Silent(stream, since) => self.silent(now, stream, since),
+            Report::Closed(stream, statistics) => {
+                self.metrics.packets_lost.add(statistics.packets_lost);
+                self.closed(leg_of(stream));
+            }
+            // Of streams that key; those of callers never do.
+            Report::Keyed(_) => {}
+        }
+    }
+
+    fn silent(&mut self, now: Now, stream: StreamId, since: Instant) {
+        let Some(id) = self.connected(stream) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if leg.held || now.instant.saturating_duration_since(since) < SILENCE_ENDS_CALL {
+            return;
+        }
+        self.metrics.calls_silent.raise();
+        leg.span.in_scope(|| tracing::warn!("nothing is heard of this telephone any more; the call is ended"));
+        leg.stage = Stage::Over;
+        self.actions.push(Action::Close { stream, after_playback: false });
+        self.actions.push(Action::HangUp { call: leg.call, reason: "No sound is received" });
+        self.tell(now, Input::HungUp(id));
+    }
+
+    /// A stream is closed: whoever was to hear a last word has heard it.
+    fn closed(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if let Stage::Closing(reason) = leg.stage {
+            leg.stage = Stage::Over;
+            self.actions.push(Action::HangUp { call: leg.call, reason: reason_text(reason) });
+        }
+    }
+
+    fn no_port(&mut self, now: Now, stream: StreamId) {
+        let id = leg_of(stream);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.stage = Stage::Over;
+        self.metrics.calls_refused.raise();
+        self.actions.push(Action::Refuse { call: leg.call, status: 503, reason: "No port for sound is free" });
+        self.tell(now, Input::HungUp(id));
+    }
+
+    /// Signalling's last word about a call: nothing of it stays anywhere.
+    fn strike(&mut self, now: Now, id: LegId, cause: &str) {
+        let Some(leg) = self.legs.remove(&id) else { return };
+        leg.span.in_scope(|| tracing::info!(cause, "call over"));
+        match leg.stage {
+            Stage::Answered | Stage::Connected | Stage::Closing(_) => {
+                self.actions.push(Action::Close { stream: stream_of(id), after_playback: false });
+            }
+            Stage::Asked | Stage::Over => {}
+        }
+        if let Some(conference) = leg.conference {
+            self.drop_room_when_empty(&conference);
+        }
+        // The focus passes over what it has ended itself.
+        self.tell(now, Input::HungUp(id));
+    }
+
+    fn tell(&mut self, now: Now, input: Input<'_>) {
+        self.focus.handle(now, input);
+        loop {
+            match self.focus.poll() {
+                Output::Wait { instant, wall } => {
+                    self.deadlines = Deadlines { instant, wall };
+                    return;
+                }
+                output => self.order(output),
+            }
+        }
+    }
+
+    fn order(&mut self, output: Output) {
+        match output {
+            Output::Answer(id) => self.answer(id),
+            Output::Refuse(id, refusal) => self.refuse(id, refusal),
+            Output::Say { leg, playback: PlaybackId(playback), language, sentences } => {
+                self.if_connected(leg, |stream| Action::Play { stream, playback, language, sentences });
+            }
+            Output::Hush(leg) => self.if_connected(leg, Action::Hush),
+            Output::Music(leg) => self.if_connected(leg, Action::Music),
+            Output::Join(leg, conference) => self.join(leg, conference),
+            Output::Leave(leg) => {
+                self.if_connected(leg, Action::Leave);
+                let left = self.legs.get_mut(&leg).and_then(|leg| leg.conference.take());
+                left.iter().for_each(|conference| self.drop_room_when_empty(conference));
+            }
+            Output::SayToAll { conference, language, sentences } => {
+                if let Some(room) = self.rooms.get(&conference).copied() {
+                    self.actions.push(Action::PlayToRoom { room, language, sentences });
+                }
+            }
+            Output::HangUp(leg, reason) => self.hang_up(leg, reason),
+            Output::Record(record) => self.actions.push(Action::Record(record)),
+            Output::Event(event) => {
+                if event == Event::WrongEntries {
+                    self.metrics.wrong_entries.raise();
+                }
+                self.actions.push(Action::Tell(event));
+            }
+            Output::Wait { instant, wall } => self.deadlines = Deadlines { instant, wall },
+        }
+    }
+
+    fn answer(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Asked) else { return };
+        leg.stage = Stage::Answered;
+        self.actions.push(Action::Answer { call: leg.call, stream: stream_of(id), local: leg.local });
+    }
+
+    fn refuse(&mut self, id: LegId, refusal: Refusal) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Asked) else { return };
+        leg.stage = Stage::Over;
+        let (status, reason) = match refusal {
+            Refusal::Overload => (503, "All lines are busy"),
+            Refusal::ExternalCallersBarred => (403, "Calls from outside are barred"),
+        };
+        leg.span.in_scope(|| tracing::info!(status, reason, "call refused"));
+        self.metrics.calls_refused.raise();
+        self.actions.push(Action::Refuse { call: leg.call, status, reason });
+    }
+
+    fn join(&mut self, id: LegId, conference: ConferenceId) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Connected) else { return };
+        let booking = &conference.booking;
+        leg.span.in_scope(|| tracing::info!(%booking, start = %conference.original_start, "joined the conference"));
+        let room = *self.rooms.entry(conference.clone()).or_insert_with(|| {
+            self.next_room += 1;
+            RoomKey(self.next_room - 1)
+        });
+        if !leg.held {
+            self.actions.push(Action::Join(stream_of(id), room));
+        }
+        let left = leg.conference.replace(conference);
+        left.iter().for_each(|conference| self.drop_room_when_empty(conference));
+    }
+
+    fn hang_up(&mut self, id: LegId, reason: EndReason) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let after_playback = leg.stage == Stage::Connected && reason != EndReason::Shutdown;
+        let is_open = matches!(leg.stage, Stage::Answered | Stage::Connected | Stage::Closing(_));
+        if leg.stage == Stage::Over {
+            return;
+        }
+        leg.span.in_scope(|| tracing::info!(?reason, "call is ended by us"));
+        leg.stage = if after_playback { Stage::Closing(reason) } else { Stage::Over };
+        if is_open {
+            self.actions.push(Action::Close { stream: stream_of(id), after_playback });
+        }
+        if !after_playback {
+            self.actions.push(Action::HangUp { call: leg.call, reason: reason_text(reason) });
+        }
+    }
+
+    fn advance(&mut self, call: CallKey, from: Stage, to: Stage) -> Option<LegId> {
+        let id = *self.calls.get(&call)?;
+        let leg = self.legs.get_mut(&id).filter(|leg| leg.stage == from)?;
+        leg.stage = to;
+        Some(id)
+    }
+
+    fn connected(&self, stream: StreamId) -> Option<LegId> {
+        let id = leg_of(stream);
+        self.legs.get(&id).is_some_and(|leg| leg.stage == Stage::Connected).then_some(id)
+    }
+
+    fn if_connected(&mut self, id: LegId, action: impl FnOnce(StreamId) -> Action) {
+        self.actions.extend(self.connected(stream_of(id)).map(|id| action(stream_of(id))));
+    }
+
+    fn drop_room_when_empty(&mut self, conference: &ConferenceId) {
+        if !self.legs.values().any(|leg| leg.conference.as_ref() == Some(conference)) {
+            self.rooms.remove(conference);
+        }
+    }
+}
+
+/// A leg's stream has the leg's number.
+fn stream_of(leg: LegId) -> StreamId {
+    StreamId(leg.0)
+}
+
+fn leg_of(stream: StreamId) -> LegId {
+    LegId(stream.0)
+}
+
+fn engine_remote(remote: &RemoteMedia) -> Remote {
+    Remote {
+        address: remote.address,
+        codec: match remote.codec {
+            Codec::Pcma => G711::ALaw,
+            Codec::Pcmu => G711::MuLaw,
+        },
+        payload_type: remote.payload_type,
+        telephone_event: remote.telephone_event,
+        comfort_noise: remote.comfort_noise,
+        packet_ms: remote.packet_ms,
+    }
+}
+
+/// What a telephone's display may show, and a trace does: text of the Reason header (RFC 3326).
+fn reason_text(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::CallerHungUp => "The caller hung up",
+        EndReason::WindowClosed => "The conference has ended",
+        EndReason::Cancelled => "The conference was cancelled",
+        EndReason::WrongEntries => "Room or PIN does not match",
+        EndReason::NoEntry => "Nothing was keyed",
+        EndReason::Full => "The conference is full",
+        EndReason::NotOpen => "The line is not open",
+        EndReason::NotConfirmed => "The answer was not confirmed",
+        EndReason::Shutdown => "The conference server is stopped",
+    }
+}
+
+/// The settings' house rules, as the focus wants them.
+fn policy(settings: &Settings) -> Policy {
+    let rooms = &settings.rooms;
+    Policy {
+        enabled: settings.conference.enabled,
+        automatic_login: match settings.conference.automatic_login {
+            settings::AutomaticLogin::Everyone => AutomaticLogin::Everyone,
+            settings::AutomaticLogin::Internal => AutomaticLogin::Internal,
+            settings::AutomaticLogin::Off => AutomaticLogin::Off,
+        },
+        announce: match settings.conference.announce {
+            settings::Announce::Tones => Announce::Tones,
+            settings::Announce::None => Announce::None,
+        },
+        max_participants: settings.conference.max_participants as usize,
+        external_callers: settings.conference.external_callers,
+        longest_room: rooms.booked.longest().max(rooms.permanent.longest()).max(rooms.spontaneous.longest()),
+        language: settings.invitation.language.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
