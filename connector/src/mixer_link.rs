@@ -1,0 +1,226 @@
+//! What keeps the mixer's copy equal to ours, and fetches its call records.
+//!
+//! Hand-offs run from the outbox, each booking's last revision first and alone: a later state contains all earlier ones.
+//! At the start and again every half minute both sides' lists are compared, so that whatever went wrong heals by itself.
+//! The mixer may be down for days: bookings are made all the same, and all of this waits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use connector_planner::handed_over;
+use dialroom_booking::{Booking, BookingId, BookingState};
+use dialroom_host::{Batch, Clock};
+use futures_util::StreamExt;
+use tokio::sync::Notify;
+
+use crate::handoff::{Mixer, MixerError, Taken};
+use crate::metrics::Metrics;
+use crate::shelf::Shelf;
+use crate::store::{self, CallsMark, Keep, KeepError};
+
+/// How often both lists are compared.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
+/// How often call records are asked for.
+const RECORDS_INTERVAL: Duration = Duration::from_secs(1);
+/// First pause after a failed hand-off, doubled up to the next: a mixer that comes back is served within seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// Hand-offs under way at a time.
+const MAX_IN_FLIGHT: usize = 8;
+/// Call records of one request.
+const RECORDS_PAGE: usize = 500;
+
+/// The two tasks that speak to the mixer share this.
+#[derive(Clone, Debug)]
+pub(crate) struct MixerLink {
+    /// The way there.
+    pub(crate) mixer: Mixer,
+    /// The store.
+    pub(crate) keep: Keep,
+    /// Committed bookings.
+    pub(crate) shelf: Arc<Shelf>,
+    /// The clock.
+    pub(crate) clock: Clock,
+    /// Counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Rung when hand-offs wait.
+    pub(crate) waiting: Arc<Notify>,
+}
+
+impl MixerLink {
+    /// Hands over, for good.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn run_hand_offs(self) -> Result<(), KeepError> {
+        let mut failures = 0_u32;
+        let mut compare_at = self.clock.instant();
+        loop {
+            let all_taken = self.hand_over_waiting().await?;
+            let mut healthy = all_taken;
+            if self.clock.instant() >= compare_at {
+                match self.compare().await {
+                    Ok(differ) => {
+                        compare_at = self.clock.instant() + COMPARE_INTERVAL;
+                        self.mark_differing(&differ).await?;
+                        if !differ.is_empty() {
+                            continue;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot compare with the mixer");
+                        healthy = false;
+                    }
+                }
+            }
+            if healthy {
+                failures = 0;
+                tokio::select! {
+                    () = self.waiting.notified() => {}
+                    () = self.clock.sleep_until(compare_at) => {}
+                }
+            } else {
+                failures += 1;
+                let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(8)).min(MAX_PAUSE);
+                self.clock.sleep_until(self.clock.instant() + pause).await;
+            }
+        }
+    }
+
+    /// Whether everything that waited was taken.
+    async fn hand_over_waiting(&self) -> Result<bool, KeepError> {
+        let mut latest: BTreeMap<BookingId, Vec<u64>> = BTreeMap::new();
+        for (id, revision) in self.keep.hand_offs()? {
+            latest.entry(id).or_default().push(revision);
+        }
+        self.metrics.hand_offs_waiting.set(latest.len());
+        let mut results = futures_util::stream::iter(latest)
+            .map(|(id, revisions)| async move { self.hand_over(&id, &revisions).await })
+            .buffer_unordered(MAX_IN_FLIGHT);
+        let mut all_taken = true;
+        while let Some(taken) = results.next().await {
+            all_taken &= taken?;
+        }
+        Ok(all_taken)
+    }
+
+    async fn hand_over(&self, id: &BookingId, revisions: &[u64]) -> Result<bool, KeepError> {
+        // A row without its booking cannot come from us; it would be asked for for ever.
+        let told = match self.shelf.find(id) {
+            None => Some(u64::MAX),
+            Some(booking) => match self.tell(&booking).await {
+                Ok(Taken::Yes | Taken::Newer) => {
+                    self.metrics.hand_offs.add();
+                    Some(booking.revision)
+                }
+                Ok(Taken::Conflict) => {
+                    self.metrics.hand_off_conflicts.add();
+                    tracing::error!(booking = %id, revision = booking.revision, "the mixer holds something else under this revision");
+                    Some(booking.revision)
+                }
+                Err(error) => {
+                    self.metrics.hand_offs_failed.add();
+                    tracing::debug!(booking = %id, %error, "not handed over, it is tried again");
+                    None
+                }
+            },
+        };
+        let Some(told) = told else { return Ok(false) };
+        let mut batch = Batch::default();
+        let done: Vec<_> = revisions.iter().filter(|revision| **revision <= told).collect();
+        done.iter().for_each(|revision| store::hand_off_done(&mut batch, id, **revision));
+        if !done.is_empty() {
+            self.keep.commit(batch).await?;
+        }
+        // A revision above the shelf's was committed, but is not on the shelf yet: at once again.
+        Ok(done.len() == revisions.len())
+    }
+
+    async fn tell(&self, booking: &Booking) -> Result<Taken, MixerError> {
+        match booking.state {
+            BookingState::Active => self.mixer.put(&handed_over(booking)).await,
+            BookingState::LineClosed | BookingState::Cancelled => {
+                self.mixer.delete(&booking.id, booking.revision).await
+            }
+        }
+    }
+
+    /// Bookings of which the mixer does not hold what it should.
+    async fn compare(&self) -> Result<Vec<Arc<Booking>>, MixerError> {
+        let theirs: HashMap<_, _> = self.mixer.list().await?.into_iter().map(|one| (one.id, one.revision)).collect();
+        let now = self.clock.wall();
+        let ours = self.shelf.all();
+        for id in theirs.keys().filter(|id| self.shelf.find(id).is_none()) {
+            tracing::warn!(booking = %id, "the mixer holds a booking that we do not know; left as it is");
+        }
+        let differs = |booking: &Arc<Booking>| {
+            let held = theirs.get(&booking.id).copied();
+            let lives = booking.windows().any(|(_, window)| window.closes() > now);
+            match booking.state {
+                BookingState::Active => lives && held.is_none_or(|held| held < booking.revision),
+                BookingState::LineClosed | BookingState::Cancelled => held.is_some_and(|held| held < booking.revision),
+            }
+        };
+        Ok(ours.into_iter().filter(differs).collect())
+    }
+
+    async fn mark_differing(&self, differ: &[Arc<Booking>]) -> Result<(), KeepError> {
+        if differ.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(bookings = differ.len(), "the mixer lacks bookings, handing them over");
+        let mut batch = Batch::default();
+        differ.iter().for_each(|booking| store::put_hand_off(&mut batch, &booking.id, booking.revision));
+        self.keep.commit(batch).await
+    }
+
+    /// Fetches call records, for good.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn run_records(self) -> Result<(), KeepError> {
+        loop {
+            match self.fetch_records().await? {
+                Ok(full_page) if full_page => {}
+                Ok(_) => self.clock.sleep_until(self.clock.instant() + RECORDS_INTERVAL).await,
+                Err(error) => {
+                    tracing::debug!(%error, "no call records from the mixer");
+                    self.clock.sleep_until(self.clock.instant() + MAX_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn fetch_records(&self) -> Result<Result<bool, MixerError>, KeepError> {
+        let mut mark = self.keep.calls_mark()?;
+        let page = match self.mixer.records(mark.theirs, RECORDS_PAGE).await {
+            Ok(page) => page,
+            Err(error) => return Ok(Err(error)),
+        };
+        if page.last < mark.theirs && page.records.is_empty() {
+            tracing::warn!("the mixer counts its call records anew; all it has are fetched");
+            let mut batch = Batch::default();
+            store::put_calls_mark(&mut batch, CallsMark { theirs: 0, ..mark });
+            self.keep.commit(batch).await?;
+            return Ok(Ok(page.last > 0));
+        }
+        if page.records.is_empty() {
+            return Ok(Ok(false));
+        }
+        let mut batch = Batch::default();
+        for record in &page.records {
+            mark.ours += 1;
+            mark.theirs = record.n;
+            store::put_call(&mut batch, mark.ours, &record.numbered(mark.ours));
+            self.metrics.call_records.add();
+        }
+        store::put_calls_mark(&mut batch, mark);
+        self.keep.commit(batch).await?;
+        if let Err(error) = self.mixer.acknowledge(mark.theirs).await {
+            // They stay there longer; the next page's acknowledgement covers them.
+            tracing::debug!(%error, "call records not acknowledged");
+        }
+        Ok(Ok(page.records.len() == RECORDS_PAGE))
+    }
+}

@@ -1,0 +1,380 @@
+//! What the connector keeps, and under which keys.
+//!
+//! Every value is JSON with a version in front where it may change its shape. PINs are sealed before they come here; the
+//! rest of a booking names people and is protected as the data folder is. Writing goes through [`Batch`]es alone: a
+//! booking, its holds and all that follows from it become durable together or not at all.
+
+mod booking;
+
+use chrono::{DateTime, Utc};
+use connector_calendar::RuleFired;
+use connector_planner::{Decision, Hold, Letter, Refusal};
+use dialroom_booking::{Booking, BookingId, EmailAddress, Origin, SealKey};
+use dialroom_host::{Batch, Store, StoreError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::source::graph::Subscription;
+
+/// booking id → the booking.
+const BOOKINGS: &str = "bookings";
+/// room, booking id → what it blocks.
+const HOLDS: &str = "holds";
+/// place of an entry → what was decided about it last, and why.
+const ENTRIES: &str = "entries";
+/// mailbox → where its last committed round ended.
+const SYNC: &str = "sync";
+/// mailbox → its subscription.
+const SUBSCRIPTIONS: &str = "subscriptions";
+/// mail key → a letter not yet accepted.
+const MAILS: &str = "mails";
+/// mail key → a letter that was.
+const MAILS_SENT: &str = "mails-sent";
+/// booking id, revision → the booking as it was then, while letters about it wait.
+const MAIL_BOOKINGS: &str = "mail-bookings";
+/// booking id, revision → the mixer must be told.
+const HAND_OFFS: &str = "hand-offs";
+/// our number → a call record.
+const CALLS: &str = "calls";
+/// where we stand with the mixer's records.
+const MARKS: &str = "marks";
+const CALLS_MARK: &str = "calls";
+
+/// The connector's store; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Keep {
+    store: Store,
+    seal: std::sync::Arc<SealKey>,
+}
+
+/// Why something kept cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A value that this version cannot read.
+    #[error("the store's {tree} {key:?} cannot be read: {why}")]
+    Unreadable {
+        /// Which tree.
+        tree: &'static str,
+        /// Which key, made printable.
+        key: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Where a mailbox' last committed round ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SyncState {
+    /// When this mailbox was read for the first time.
+    pub(crate) first_sync: DateTime<Utc>,
+    /// The link that continues; `None`: the next round is a full one.
+    pub(crate) delta_link: Option<String>,
+    /// When the last full round was taken in; its window slides with the next one.
+    pub(crate) full_at: DateTime<Utc>,
+}
+
+/// What was decided about an entry last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EntryTrace {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// What.
+    pub(crate) decision: Decision,
+    /// Which rule made it ours.
+    pub(crate) rule: Option<RuleFired>,
+    /// Its booking.
+    pub(crate) booking: Option<BookingId>,
+    /// The refusal that its organizer was told.
+    pub(crate) refused: Option<Refusal>,
+}
+
+/// Which letter: what makes a repeat harmless.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct MailKey {
+    /// The booking; for a refusal an id made of the entry's place.
+    pub(crate) booking: BookingId,
+    /// Its revision.
+    pub(crate) revision: u64,
+    /// 0, or which repetition that somebody asked for.
+    pub(crate) resend: u32,
+    /// Who gets it.
+    pub(crate) recipient: EmailAddress,
+}
+
+impl MailKey {
+    fn bytes(&self) -> Vec<u8> {
+        let mut key = revision_key(&self.booking, self.revision);
+        key.extend_from_slice(&self.resend.to_be_bytes());
+        key.extend_from_slice(self.recipient.as_str().as_bytes());
+        key
+    }
+}
+
+/// A letter that waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MailRow {
+    /// Which.
+    pub(crate) key: MailKey,
+    /// What the planner wants told.
+    pub(crate) letter: Letter,
+    /// For a refusal, which has no booking: what was refused.
+    #[serde(default)]
+    pub(crate) refused: Option<RefusedEntry>,
+    /// Once offered whole without an answer: one more try, no more.
+    #[serde(default)]
+    pub(crate) perhaps_accepted: bool,
+}
+
+/// What a refusal's letter says of the entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RefusedEntry {
+    /// Subject.
+    pub(crate) title: String,
+    /// Who is told.
+    pub(crate) organizer: dialroom_booking::Person,
+    /// Its next date.
+    pub(crate) start: DateTime<Utc>,
+    /// Its end.
+    pub(crate) end: DateTime<Utc>,
+    /// Zone in which it is written.
+    pub(crate) time_zone: chrono_tz::Tz,
+}
+
+/// A letter that was accepted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MailSent {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// `Message-ID`.
+    pub(crate) message_id: String,
+    /// Why it was given up, if it was.
+    #[serde(default)]
+    pub(crate) given_up: Option<String>,
+}
+
+/// How far the mixer's call records were fetched.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CallsMark {
+    /// The mixer's number of the last one fetched.
+    pub(crate) theirs: u64,
+    /// Our number of it.
+    pub(crate) ours: u64,
+}
+
+impl Keep {
+    /// Over this store, with this key for PINs.
+    pub(crate) fn new(store: Store, seal: SealKey) -> Self {
+        Self { store, seal: std::sync::Arc::new(seal) }
+    }
+
+    /// Makes it durable.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), KeepError> {
+        Ok(self.store.commit(batch).await?)
+    }
+
+    /// Whether it still takes changes.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.store.is_sound()
+    }
+
+    /// Every booking.
+    pub(crate) fn bookings(&self) -> Result<Vec<Booking>, KeepError> {
+        self.all(BOOKINGS, b"")?.into_iter().map(|(key, value)| self.open(BOOKINGS, &key, &value)).collect()
+    }
+
+    /// Keeps a booking in its present state.
+    pub(crate) fn put_booking(&self, batch: &mut Batch, booking: &Booking) {
+        batch.put(BOOKINGS, booking.id.as_str(), booking::seal(booking, &self.seal));
+    }
+
+    /// Keeps a booking as letters about this revision must tell it.
+    pub(crate) fn put_mail_booking(&self, batch: &mut Batch, booking: &Booking) {
+        batch.put(MAIL_BOOKINGS, revision_key(&booking.id, booking.revision), booking::seal(booking, &self.seal));
+    }
+
+    /// The booking as it was in this revision.
+    pub(crate) fn mail_booking(&self, id: &BookingId, revision: u64) -> Result<Option<Booking>, KeepError> {
+        let key = revision_key(id, revision);
+        self.store.get(MAIL_BOOKINGS, &key)?.map(|value| self.open(MAIL_BOOKINGS, &key, &value)).transpose()
+    }
+
+    fn open(&self, tree: &'static str, key: &[u8], value: &[u8]) -> Result<Booking, KeepError> {
+        booking::open(value, &self.seal).map_err(|why| unreadable(tree, key, why))
+    }
+
+    /// Every hold, for the ledger.
+    pub(crate) fn holds(&self) -> Result<Vec<Hold>, KeepError> {
+        self.read_all(HOLDS, b"")
+    }
+
+    /// What was decided about the entry in this place.
+    pub(crate) fn entry(&self, origin: &Origin) -> Result<Option<EntryTrace>, KeepError> {
+        self.read(ENTRIES, entry_key(origin).as_bytes())
+    }
+
+    /// Where a mailbox' last round ended.
+    pub(crate) fn sync(&self, mailbox: &EmailAddress) -> Result<Option<SyncState>, KeepError> {
+        self.read(SYNC, mailbox.as_str().as_bytes())
+    }
+
+    /// A mailbox' subscription.
+    pub(crate) fn subscription(&self, mailbox: &EmailAddress) -> Result<Option<Subscription>, KeepError> {
+        self.read(SUBSCRIPTIONS, mailbox.as_str().as_bytes())
+    }
+
+    /// Letters not yet accepted, oldest revision of a booking first.
+    pub(crate) fn mails(&self) -> Result<Vec<MailRow>, KeepError> {
+        self.read_all(MAILS, b"")
+    }
+
+    /// Whether this letter was accepted, and when.
+    pub(crate) fn mail_sent(&self, key: &MailKey) -> Result<Option<MailSent>, KeepError> {
+        self.read(MAILS_SENT, &key.bytes())
+    }
+
+    /// Whether letters about this revision still wait.
+    pub(crate) fn mails_wait(&self, booking: &BookingId, revision: u64) -> bool {
+        self.store.scan(MAILS, &revision_key(booking, revision)).next().is_some()
+    }
+
+    /// Hand-offs that wait, each booking's oldest revision first.
+    pub(crate) fn hand_offs(&self) -> Result<Vec<(BookingId, u64)>, KeepError> {
+        self.all(HAND_OFFS, b"")?.into_iter().map(|(key, _)| read_revision_key(&key)).collect()
+    }
+
+    /// Call records behind our number `after`.
+    pub(crate) fn calls(&self, after: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, KeepError> {
+        let found = self.store.scan_from(CALLS, &after.to_be_bytes(), limit)?;
+        let number = |key: &[u8]| <[u8; 8]>::try_from(key).map(u64::from_be_bytes).unwrap_or_default();
+        Ok(found.into_iter().map(|(key, value)| (number(&key), value)).collect())
+    }
+
+    /// How far call records were fetched.
+    pub(crate) fn calls_mark(&self) -> Result<CallsMark, KeepError> {
+        Ok(self.read(MARKS, CALLS_MARK.as_bytes())?.unwrap_or_default())
+    }
+
+    fn read<T: DeserializeOwned>(&self, tree: &'static str, key: &[u8]) -> Result<Option<T>, KeepError> {
+        let value = self.store.get(tree, key)?;
+        value.map(|value| parse(tree, key, &value)).transpose()
+    }
+
+    fn read_all<T: DeserializeOwned>(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<T>, KeepError> {
+        self.all(tree, prefix)?.iter().map(|(key, value)| parse(tree, key, value)).collect()
+    }
+
+    fn all(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<dialroom_host::Entry>, KeepError> {
+        Ok(self.store.scan(tree, prefix).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Keeps a hold; an empty one is forgotten.
+pub(crate) fn put_hold(batch: &mut Batch, hold: &Hold) {
+    let key = hold_key(&hold.room.to_string(), &hold.booking);
+    if hold.blocks.is_empty() {
+        batch.remove(HOLDS, key);
+    } else {
+        batch.put(HOLDS, key, json(hold));
+    }
+}
+
+/// Forgets a hold of which nothing is left.
+pub(crate) fn remove_hold(batch: &mut Batch, room: dialroom_booking::RoomNumber, booking: &BookingId) {
+    batch.remove(HOLDS, hold_key(&room.to_string(), booking));
+}
+
+/// Keeps what was decided about an entry.
+pub(crate) fn put_entry(batch: &mut Batch, origin: &Origin, trace: &EntryTrace) {
+    batch.put(ENTRIES, entry_key(origin), json(trace));
+}
+
+/// Keeps where a mailbox' round ended.
+pub(crate) fn put_sync(batch: &mut Batch, mailbox: &EmailAddress, state: &SyncState) {
+    batch.put(SYNC, mailbox.as_str(), json(state));
+}
+
+/// Keeps a mailbox' subscription.
+pub(crate) fn put_subscription(batch: &mut Batch, mailbox: &EmailAddress, subscription: &Subscription) {
+    batch.put(SUBSCRIPTIONS, mailbox.as_str(), json(subscription));
+}
+
+/// Keeps a letter to be sent.
+pub(crate) fn put_mail(batch: &mut Batch, row: &MailRow) {
+    batch.put(MAILS, row.key.bytes(), json(row));
+}
+
+/// A letter was accepted, or given up.
+pub(crate) fn mail_done(batch: &mut Batch, key: &MailKey, sent: &MailSent) {
+    batch.remove(MAILS, key.bytes());
+    batch.put(MAILS_SENT, key.bytes(), json(sent));
+}
+
+/// No letter about this revision waits any more.
+pub(crate) fn remove_mail_booking(batch: &mut Batch, booking: &BookingId, revision: u64) {
+    batch.remove(MAIL_BOOKINGS, revision_key(booking, revision));
+}
+
+/// The mixer must be told of this revision.
+pub(crate) fn put_hand_off(batch: &mut Batch, booking: &BookingId, revision: u64) {
+    batch.put(HAND_OFFS, revision_key(booking, revision), "1");
+}
+
+/// The mixer knows.
+pub(crate) fn hand_off_done(batch: &mut Batch, booking: &BookingId, revision: u64) {
+    batch.remove(HAND_OFFS, revision_key(booking, revision));
+}
+
+/// Keeps a call record under our number.
+pub(crate) fn put_call(batch: &mut Batch, ours: u64, record: &[u8]) {
+    batch.put(CALLS, ours.to_be_bytes(), record);
+}
+
+/// Keeps how far records were fetched.
+pub(crate) fn put_calls_mark(batch: &mut Batch, mark: CallsMark) {
+    batch.put(MARKS, CALLS_MARK, json(&mark));
+}
+
+#[expect(clippy::expect_used, reason = "our own types of strings, numbers and lists always have a JSON form")]
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("JSON into memory")
+}
+
+fn parse<T: DeserializeOwned>(tree: &'static str, key: &[u8], value: &[u8]) -> Result<T, KeepError> {
+    serde_json::from_slice(value).map_err(|error| unreadable(tree, key, error.to_string()))
+}
+
+fn unreadable(tree: &'static str, key: &[u8], why: String) -> KeepError {
+    KeepError::Unreadable { tree, key: String::from_utf8_lossy(key).into_owned(), why }
+}
+
+fn hold_key(room: &str, booking: &BookingId) -> String {
+    format!("{room}/{booking}")
+}
+
+/// Ids hold no `/`; event ids may, but stand last.
+fn entry_key(origin: &Origin) -> String {
+    match origin {
+        Origin::Graph { mailbox, event } => format!("graph/{mailbox}/{event}"),
+        Origin::Dialroom => "dialroom".to_owned(),
+    }
+}
+
+/// The id, a zero, the revision so that it sorts.
+fn revision_key(booking: &BookingId, revision: u64) -> Vec<u8> {
+    let mut key = booking.as_str().as_bytes().to_vec();
+    key.push(0);
+    key.extend_from_slice(&revision.to_be_bytes());
+    key
+}
+
+fn read_revision_key(key: &[u8]) -> Result<(BookingId, u64), KeepError> {
+    let read = || {
+        let (id, revision) = key.split_at_checked(key.len().checked_sub(9)?)?;
+        let id = BookingId::parse(std::str::from_utf8(id).ok()?).ok()?;
+        Some((id, u64::from_be_bytes(revision[1..].try_into().ok()?)))
+    };
+    read().ok_or_else(|| unreadable(HAND_OFFS, key, "no booking id with a revision".to_owned()))
+}
