@@ -13,7 +13,7 @@ pub struct SipCounters {
 
 /// Why a request was turned away by the boundary itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// A bound of calls was reached (503).
     TooManyCalls,
     /// The same INVITE came by two ways (482).

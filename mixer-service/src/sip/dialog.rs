@@ -2,12 +2,14 @@
 
 use rsipstack::sip::headers::typed::RecordRoute;
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
-use rsipstack::sip::{Header, Method, Param, Request, Response, SipMessage, Uri};
+use rsipstack::sip::{Header, Method, Request, Response, SipMessage, Uri};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::make_via_branch;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::{SipAddr, SipConnection};
+
+use super::uri::unescaped;
 
 /// Most proxies of a call that are remembered; a longer route is no route but an attack.
 const MAX_ROUTES: usize = 16;
@@ -166,11 +168,7 @@ pub(super) fn tag_of(value: &str) -> Option<&str> {
 }
 
 fn contact_of(message: &impl HeadersExt) -> Option<Uri> {
-    let contact = message.contact_header().ok()?.typed().ok()?;
-    Some(Uri {
-        params: contact.uri.params.into_iter().filter(|param| !matches!(param, Param::Lr)).collect(),
-        ..contact.uri
-    })
+    Some(unescaped(message.contact_header().ok()?.typed().ok()?.uri))
 }
 
 fn routes_of(message: &impl HeadersExt) -> Vec<Uri> {
@@ -179,7 +177,7 @@ fn routes_of(message: &impl HeadersExt) -> Vec<Uri> {
         .into_iter()
         .flat_map(|line| RecordRoute::parse_header_list(line.value()).unwrap_or_default())
         .take(MAX_ROUTES)
-        .map(|route| route.uri)
+        .map(|route| unescaped(route.uri))
         .collect()
 }
 

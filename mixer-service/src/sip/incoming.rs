@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
-use rsipstack::sip::{Header, Host, Method, Request, Transport as StackTransport, Uri};
+use rsipstack::sip::{Header, Method, Request, Transport as StackTransport};
 use rsipstack::transaction::transaction::{Transaction, TransactionEvent};
 use rsipstack::transport::{SipAddr, SipConnection};
 
@@ -14,12 +14,11 @@ use super::counters::Refusal;
 use super::dialog::{Dialog, Ends, tag_of};
 use super::endpoint::{Seat, Shared, socket_address, source_of};
 use super::sdp::{Offer, OurSession, own_offer, read_answer};
+use super::uri::called_number;
 use super::{CallerHeaders, Cause, EndedBy, LocalMedia, SipEvent, message};
 
 /// A call that the shell neither answers nor refuses is given up after this (RFC 3261 timer C).
 const SETUP_TIME: Duration = Duration::from_secs(180);
-/// The longest number dialled; more digits than any dial string with room and PIN behind it.
-const MAX_CALLED_LEN: usize = 64;
 
 /// Takes an INVITE that starts a call.
 pub(super) fn take(
@@ -232,38 +231,6 @@ async fn confirm(mut seat: Seat, mut dialog: Dialog, offer: Option<Offer>, local
     Call { seat, dialog, ours, local, remote, awaits_answer: false }.run().await;
 }
 
-/// The number dialled, as digits and signs: from a `sip:` user part or a `tel:` number, without parameters.
-fn called_number(uri: &Uri) -> String {
-    let host = match &uri.host_with_port.host {
-        // `tel:` has no host, and `sip:88;phone-context=…@…` is cut before it: the number is in the host's place.
-        Host::Domain(domain) => domain.0.as_str(),
-        Host::IpAddr(_) => "",
-    };
-    let user = uri.user().unwrap_or(host);
-    let user = user.split(';').next().unwrap_or_default();
-    percent_decoded(user)
-        .chars()
-        .filter(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#'))
-        .take(MAX_CALLED_LEN)
-        .collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut decoded = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        decoded.push_str(before);
-        match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                decoded.push(char::from(byte));
-                rest = &after[2..];
-            }
-            None => rest = after,
-        }
-    }
-    decoded + rest
-}
-
 fn caller_headers(invite: &Request) -> CallerHeaders {
     let values = |wanted: &str| {
         let all =
@@ -275,28 +242,4 @@ fn caller_headers(invite: &Request) -> CallerHeaders {
 
 fn is_named(header: &Header, wanted: &str) -> bool {
     header.name().trim().eq_ignore_ascii_case(wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_number_dialled_is_digits_and_signs() {
-        for (uri, called) in [
-            ("sip:88@127.0.0.1", "88"),
-            ("sip:88@127.0.0.1:5060;transport=tcp", "88"),
-            ("sip:+493023125088@pbx.example;user=phone", "+493023125088"),
-            ("sip:%2B493023125088@pbx.example", "+493023125088"),
-            ("sip:884711%23123456%23@pbx.example", "884711#123456#"),
-            ("sip:88;phone-context=example.com@pbx.example", "88"),
-            ("tel:+49-30-23125-88", "+493023125 88"),
-            ("tel:88;phone-context=example.com", "88"),
-            ("sip:127.0.0.1", ""),
-            ("sip:alice@pbx.example", ""),
-        ] {
-            let uri = Uri::try_from(uri).unwrap();
-            assert_eq!(called_number(&uri), called.replace(' ', ""), "{uri}");
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod message;
 mod outgoing;
 mod sdp;
 mod tidy;
+mod uri;
 
 #[cfg(test)]
 mod tests;

@@ -63,13 +63,12 @@ struct Outgoing {
 impl Outgoing {
     fn new(seat: Seat, invite: Invite, call_id: String, ends: Ends) -> Option<Self> {
         let host = ends.sent_by.addr.to_string();
-        let number = invite.number.replace('#', "%23");
-        let target = format!("sip:{number}@{}", invite.server);
+        let uri = Uri::try_from(format!("sip:{}@{}", invite.number, invite.server)).ok()?;
         let (from, more) = identity(invite.from.as_deref(), &host);
         let local = LocalMedia { ip: seat.shared.advertised.unwrap_or(invite.local.ip), ..invite.local };
         let ours = OurSession { id: u32::try_from(seat.call.0 & 0xffff_ffff).unwrap_or_default(), version: 1 };
         let from = format!("{from};tag={}", seat.local_tag);
-        let to = format!("<{target}>");
+        let to = format!("<{uri}>");
         let sdp = own_offer(local, ours);
         let mut headers = vec![
             Header::Via(seat.shared.stack.get_via(Some(ends.sent_by.clone()), Some(make_via_branch())).ok()?.into()),
@@ -84,7 +83,6 @@ impl Outgoing {
             Header::ContentType(message::SDP.into()),
         ];
         headers.extend(more);
-        let uri = Uri::try_from(target.as_str()).ok()?;
         let request = Request {
             method: Method::Invite,
             uri: uri.clone(),

@@ -364,7 +364,8 @@ async fn a_latin_1_name_without_length_is_a_call() {
     let hand = Hand::new(ours.address()).await;
     let invite = hand.request("INVITE", "1", "", &sdp("127.0.0.1", "sendrecv"));
     let without_length: Vec<&str> = invite.split("\r\n").filter(|line| !line.starts_with("Content-Length")).collect();
-    let bytes: Vec<u8> = without_length.join("\r\n").replace("Hand", "H\u{e4}nd").chars().map(|c| c as u32 as u8).collect();
+    let bytes: Vec<u8> =
+        without_length.join("\r\n").replace("Hand", "H\u{e4}nd").chars().map(|c| c as u32 as u8).collect();
     hand.send(bytes).await;
     let SipEvent::Incoming { call, headers, .. } = ours.next().await else { panic!("no call") };
     assert!(headers.from[0].contains("Händ"), "{}", headers.from[0]);
