@@ -40,3 +40,42 @@ impl fmt::Debug for Fingerprint {
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+    use dialroom_booking::{EmailAddress, Person, Response, Role};
+
+    use crate::marks::tests::appointment;
+    use crate::{Attendee, Marks};
+
+    #[test]
+    fn an_echo_has_the_same_fingerprint_and_every_change_another() {
+        let plain = appointment(Marks::default());
+        let mut echo = plain.clone();
+        echo.modified = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        echo.sequence = Some(4);
+        assert_eq!(plain.fingerprint(), echo.fingerprint());
+        let eva = EmailAddress::parse("eva@fabrikam.example").unwrap();
+        let eva =
+            Attendee { person: Person { address: eva, name: None }, role: Role::Required, response: Response::None };
+        let changes: [fn(&mut crate::Appointment); 6] = [
+            |one| one.subject = "x".into(),
+            |one| one.draft = true,
+            |one| one.marks.location = "@dialroom".into(),
+            |one| one.time_zone = chrono_tz::Tz::Asia__Tokyo,
+            |one| one.attendees.clear(),
+            |one| one.cancelled = true,
+        ];
+        for (index, change) in changes.iter().enumerate() {
+            let mut changed = plain.clone();
+            change(&mut changed);
+            assert_ne!(plain.fingerprint(), changed.fingerprint(), "change {index}");
+        }
+        let mut first = plain.clone();
+        first.attendees.push(eva.clone());
+        let mut last = plain;
+        last.attendees.insert(0, eva);
+        assert_eq!(first.fingerprint(), last.fingerprint(), "order does not count");
+    }
+}

@@ -65,3 +65,85 @@ fn holds_word(text: &str, word: &str) -> bool {
             !continues(text[..at].chars().next_back()) && !continues(text[at + word.len()..].chars().next())
         })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use chrono::DateTime;
+    use chrono_tz::Tz;
+    use dialroom_booking::{Origin, Person, Response, Role};
+
+    use super::*;
+    use crate::{Attendee, Marks};
+
+    pub(crate) fn appointment(marks: Marks) -> Appointment {
+        let person = |address| Person { address: EmailAddress::parse(address).unwrap(), name: None };
+        Appointment {
+            origin: Origin::Dialroom,
+            uid: "u".into(),
+            sequence: None,
+            subject: String::new(),
+            text: String::new(),
+            organizer: person("anna@contoso.example"),
+            is_organizer: true,
+            attendees: vec![Attendee {
+                person: person("conference@contoso.example"),
+                role: Role::Resource,
+                response: Response::None,
+            }],
+            hide_attendees: false,
+            time_zone: Tz::UTC,
+            all_day: false,
+            dates: vec![],
+            endless_or_beyond_horizon: false,
+            cancelled: false,
+            draft: false,
+            marks,
+            private: false,
+            created: DateTime::UNIX_EPOCH,
+            modified: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn check(rule: MarkRule, marks: Marks, expected: bool) {
+        let fired = matching_rule(&[rule.clone()], &appointment(marks.clone()));
+        assert_eq!(fired.is_some(), expected, "{rule:?} {marks:?}");
+    }
+
+    #[test]
+    fn each_rule_matches_its_mark_alone() {
+        let located = |location: &str| Marks { location: location.into(), ..Marks::default() };
+        let category = Marks { categories: vec!["TELEFONkonferenz ".into()], ..Marks::default() };
+        let property = Marks { property: Some("cecp-1".into()), ..Marks::default() };
+        let block = Marks { block: true, ..Marks::default() };
+        let resource = |address| MarkRule::Resource(EmailAddress::parse(address).unwrap());
+        check(MarkRule::Property("cecp-1".into()), property.clone(), true);
+        check(MarkRule::Property("cecp-2".into()), property, false);
+        check(MarkRule::Property("cecp-2".into()), block, true);
+        check(MarkRule::Category("Telefonkonferenz".into()), category, true);
+        check(MarkRule::Category("Telefonkonferenz".into()), located("Telefonkonferenz"), false);
+        check(resource("conference@contoso.example"), Marks::default(), true);
+        check(resource("other@contoso.example"), Marks::default(), false);
+        for (location, expected) in [
+            ("@Dialroom", true),
+            ("Room 3; @dialroom", true),
+            ("@dialrooms", false),
+            ("x@dialroom", false),
+            ("", false),
+        ] {
+            check(MarkRule::Keyword("@dialroom".into()), located(location), expected);
+        }
+        check(MarkRule::Keyword(String::new()), located("anywhere"), false);
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_is_kept() {
+        let rules = [
+            MarkRule::Property("cecp-1".into()),
+            MarkRule::Category("a".into()),
+            MarkRule::Keyword("@dialroom".into()),
+        ];
+        let marks = Marks { categories: vec!["A".into()], location: "@dialroom".into(), ..Marks::default() };
+        let fired = matching_rule(&rules, &appointment(marks)).unwrap();
+        assert_eq!((fired.index, fired.rule), (Some(1), Some(rules[1].clone())));
+    }
+}

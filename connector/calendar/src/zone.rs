@@ -28,3 +28,32 @@ pub fn zone_from_name(name: &str) -> Result<Tz, ZoneError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no time zone by IANA or Windows name; set one of the list in the calendar")]
 pub struct ZoneError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_kinds_are_known() {
+        for (name, zone) in [
+            ("Europe/Berlin", Tz::Europe__Berlin),
+            ("europe/berlin", Tz::Europe__Berlin),
+            ("W. Europe Standard Time", Tz::Europe__Berlin),
+            ("India Standard Time", Tz::Asia__Kolkata),
+            ("tzone://Microsoft/Utc", Tz::UTC),
+            (" \"Pacific Standard Time\" ", Tz::America__Los_Angeles),
+            ("/Europe/Vienna", Tz::Europe__Vienna),
+        ] {
+            // Calcutta and Kolkata are one zone under two names.
+            let found = zone_from_name(name).unwrap();
+            assert!(found == zone || (zone == Tz::Asia__Kolkata && found == Tz::Asia__Calcutta), "{name}: {found}");
+        }
+    }
+
+    #[test]
+    fn others_are_refused() {
+        for name in ["", "tzone://Microsoft/Custom", "Customized Time Zone", "Mars/Olympus", &"x".repeat(10_000)] {
+            assert!(zone_from_name(name).unwrap_err().to_string().len() < 150, "{name:.20}");
+        }
+    }
+}

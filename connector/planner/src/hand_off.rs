@@ -84,3 +84,58 @@ fn owners<'a>(
     }
     owners
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{booking, caller, invitee};
+
+    #[test]
+    fn a_shared_number_names_nobody() {
+        let mut booking = booking();
+        booking.organizer_numbers = vec![caller("+493023125001"), caller("+49302312588")];
+        booking.invitees = vec![
+            invitee("bernd@contoso.example", &["+493023125002", "+49302312588"]),
+            invitee("clara@contoso.example", &["+49302312588"]),
+        ];
+        let callers = handed_over(&booking).callers;
+        let shown: Vec<_> = callers
+            .iter()
+            .map(|one| (one.person.as_str(), one.moderator, one.numbers.iter().map(E164::as_str).collect::<Vec<_>>()))
+            .collect();
+        let expected = [
+            ("anna@contoso.example", true, vec!["+493023125001"]),
+            ("bernd@contoso.example", false, vec!["+493023125002"]),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn one_persons_number_written_twice_is_his() {
+        let mut booking = booking();
+        booking.organizer_numbers = vec![caller("+493023125001"), caller("+493023125001")];
+        assert_eq!(handed_over(&booking).callers.len(), 1);
+    }
+
+    #[test]
+    fn resources_do_not_call_and_who_declined_is_marked() {
+        let mut booking = booking();
+        booking.invitees = vec![
+            invitee("bernd@contoso.example", &["+493023125002"]),
+            invitee("conference@contoso.example", &["+493023125009"]),
+        ];
+        booking.invitees[0].response = Response::Declined;
+        booking.invitees[1].role = Role::Resource;
+        let callers = handed_over(&booking).callers;
+        assert_eq!(callers.len(), 1);
+        assert!(callers[0].declined);
+    }
+
+    #[test]
+    fn a_private_subject_stays_in_the_office() {
+        let mut booking = booking();
+        assert_eq!(handed_over(&booking).title, "Budget review");
+        booking.private = true;
+        assert_eq!(handed_over(&booking).title, "");
+    }
+}

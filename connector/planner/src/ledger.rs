@@ -243,3 +243,88 @@ impl Owners {
         self.numbers.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> BookingId {
+        BookingId::parse(name).unwrap()
+    }
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap()
+    }
+
+    fn block(opens: i64, closes: i64) -> Block {
+        let window = DialInWindow::from_parts(at(opens), at(opens), at(closes), at(closes)).unwrap();
+        Block::new(&window, TimeDelta::minutes(5))
+    }
+
+    fn room() -> RoomNumber {
+        RoomNumber::parse("4711").unwrap()
+    }
+
+    #[test]
+    fn a_number_rests_for_its_guard_time_and_not_longer() {
+        let ledger = Ledger::from_holds([Hold::new(room(), id("a"), &[block(0, 30)], &[])]);
+        assert!(!ledger.is_free(room(), &[block(34, 60)], None));
+        assert!(ledger.is_free(room(), &[block(35, 60)], None));
+        // The newcomer rests too before the one that is there opens.
+        assert!(!ledger.is_free(room(), &[block(-30, -4)], None));
+        assert!(ledger.is_free(room(), &[block(-30, -5)], None));
+    }
+
+    #[test]
+    fn a_booking_is_not_in_its_own_way() {
+        let ledger = Ledger::from_holds([Hold::new(room(), id("a"), &[block(0, 30)], &[])]);
+        assert!(ledger.is_free(room(), &[block(10, 40)], Some(&id("a"))));
+        assert!(!ledger.is_free(room(), &[block(10, 40)], Some(&id("b"))));
+    }
+
+    #[test]
+    fn a_series_without_end_blocks_everything_after_its_start() {
+        let ledger = Ledger::from_holds([Hold::new(room(), id("a"), &[Block::endless(at(0))], &[])]);
+        assert!(!ledger.is_free(room(), &[block(50_000_000, 50_000_030)], None));
+        assert!(ledger.is_free(room(), &[block(-60, -5)], None));
+        let other = Ledger::from_holds([Hold::new(room(), id("b"), &[block(900_000, 900_030)], &[])]);
+        assert!(!other.is_free(room(), &[Block::endless(at(0))], None));
+    }
+
+    #[test]
+    fn what_was_promised_stays_beside_what_holds_now() {
+        let hold = Hold::new(room(), id("a"), &[block(60, 90)], &[block(0, 30), block(20, 40)]);
+        assert_eq!(hold.blocks, [block(0, 40), block(60, 90)]);
+        let ledger = Ledger::from_holds([hold]);
+        assert!(!ledger.is_free(room(), &[block(10, 20)], None));
+        assert_eq!(ledger.blocks(room(), &id("a")).len(), 2);
+    }
+
+    #[test]
+    fn promises_beyond_the_bound_go_first() {
+        let promised: Vec<_> = (1..=5000).map(|n| block(n * 100, n * 100 + 10)).collect();
+        assert_eq!(Hold::new(room(), id("a"), &[block(0, 30)], &promised).blocks, [block(0, 30)]);
+    }
+
+    #[test]
+    fn after_everything_lapsed_nothing_is_left() {
+        let other = RoomNumber::parse("4712").unwrap();
+        let mut ledger = Ledger::from_holds([
+            Hold::new(room(), id("a"), &[block(0, 30), block(100, 130)], &[]),
+            Hold::new(other, id("a"), &[block(0, 30)], &[]),
+            Hold::new(other, id("b"), &[block(40, 60)], &[]),
+        ]);
+        assert_eq!(ledger.lapse(at(35)), [(other, id("a"))]);
+        assert_eq!(ledger.lapse(at(65)), [(other, id("b"))]);
+        assert_eq!(ledger.lapse(at(134)), []);
+        assert_eq!(ledger.lapse(at(135)), [(room(), id("a"))]);
+        assert!(ledger.is_empty() && ledger.len() == 0);
+    }
+
+    #[test]
+    fn an_empty_hold_is_none() {
+        let mut ledger = Ledger::from_holds([Hold::new(room(), id("a"), &[block(0, 30)], &[])]);
+        ledger.set(&Hold::new(room(), id("a"), &[], &[]));
+        assert!(ledger.is_empty());
+    }
+}

@@ -13,6 +13,8 @@ mod letters;
 mod pin_choice;
 mod plan;
 mod rules;
+#[cfg(test)]
+mod testing;
 mod windows;
 
 pub use allocation::{AllRoomsTaken, choose_room};

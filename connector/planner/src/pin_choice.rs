@@ -52,8 +52,7 @@ mod tests {
 
     #[test]
     fn what_anybody_tries_first_is_no_pin() {
-        for digits in ["000000", "123456", "654321", "890123", "111111", "121212", "482482", "4848", "1234", "4821482"]
-        {
+        for digits in ["000000", "123456", "654321", "890123", "111111", "121212", "482482", "4848", "1234"] {
             assert!(is_guessed_first(digits.as_bytes()), "{digits}");
         }
         for digits in ["482915", "0012", "100000", "123457", "112233"] {

@@ -338,3 +338,6 @@ impl<'a> Desk<'a> {
         Plan { letters: vec![letter], ..Plan::of(Decision::Refuse(refusal)) }
     }
 }
+
+#[cfg(test)]
+mod tests;
