@@ -1,0 +1,254 @@
+//! The thread that keeps the beat: takes orders between beats, and on each of them receives, mixes and sends.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+use dialroom_host::Clock;
+use mixer_media::{BEAT, Bridge, Command, Frame, Input, Output, StreamId};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::Report;
+use super::metrics::Counters;
+use super::socket::{Mailbox, send};
+
+/// Datagrams taken from one socket on one beat: 32 times what a caller sends. A flood beyond waits in the kernel, whose
+/// own bound drops it, and holds up nobody else's sound.
+const DATAGRAMS_PER_BEAT_MAX: usize = 64;
+/// Reports held back while the program takes none; digits of every stream for a while. Beyond that they are lost and counted.
+const HELD_BACK_MAX: usize = 65_536;
+
+/// What the handle asks of the worker.
+#[derive(Debug)]
+pub(super) enum Order {
+    Open(StreamId, UdpSocket),
+    Listen(StreamId, mpsc::Sender<Frame>),
+    Bridge(Command),
+}
+
+impl Order {
+    pub(super) fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Open(id, _) | Self::Listen(id, _) => Some(*id),
+            Self::Bridge(Command::PlayToRoom(..)) => None,
+            Self::Bridge(
+                Command::Open(id)
+                | Command::Connect(id, _)
+                | Command::Play(id, ..)
+                | Command::Music(id, _)
+                | Command::Hush(id)
+                | Command::Join(id, _)
+                | Command::Leave(id)
+                | Command::Key(id, _)
+                | Command::Close(id, _),
+            ) => Some(*id),
+        }
+    }
+}
+
+pub(super) struct Worker {
+    clock: Clock,
+    bridge: Bridge,
+    orders: Receiver<Order>,
+    lines: Lines,
+    desk: Desk,
+    mailbox: Mailbox,
+    counters: Arc<Counters>,
+}
+
+/// The sockets, in a row to go along on each beat.
+#[derive(Default)]
+struct Lines {
+    row: Vec<Line>,
+    by_stream: HashMap<StreamId, usize>,
+}
+
+struct Line {
+    id: StreamId,
+    socket: UdpSocket,
+    ear: Option<mpsc::Sender<Frame>>,
+}
+
+/// Where reports leave; none is lost because the program is busy for a moment.
+struct Desk {
+    reports: mpsc::Sender<Report>,
+    held_back: VecDeque<Report>,
+    counters: Arc<Counters>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        clock: Clock,
+        bridge: Bridge,
+        orders: Receiver<Order>,
+        reports: mpsc::Sender<Report>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let desk = Desk { reports, held_back: VecDeque::new(), counters: Arc::clone(&counters) };
+        Self { clock, bridge, orders, lines: Lines::default(), desk, mailbox: Mailbox::default(), counters }
+    }
+
+    /// Works until no handle is left. Without streams it waits for an order and does nothing else.
+    pub(super) fn run(mut self) {
+        let mut next_beat = None;
+        loop {
+            let now = self.clock.instant();
+            next_beat = match next_beat {
+                Some(due) if due <= now => self.beat(now, due),
+                _ => match self.next_order(now, next_beat) {
+                    Ok(Some(order)) => self.obey(order),
+                    Ok(None) => next_beat,
+                    Err(NoHandleLeft) => return,
+                },
+            };
+        }
+    }
+
+    /// The next order before the beat; `None` when there was none, and the desk was looked after.
+    fn next_order(&mut self, now: Instant, next_beat: Option<Instant>) -> Result<Option<Order>, NoHandleLeft> {
+        let patience = match next_beat {
+            Some(due) => due - now,
+            None if self.desk.held_back.is_empty() => return self.orders.recv().map(Some).map_err(|_| NoHandleLeft),
+            None => BEAT,
+        };
+        match self.orders.recv_timeout(patience) {
+            Ok(order) => Ok(Some(order)),
+            Err(RecvTimeoutError::Timeout) => {
+                self.desk.hand_over();
+                Ok(None)
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(NoHandleLeft),
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Option<Instant> {
+        let command = match order {
+            Order::Open(id, socket) => {
+                self.lines.add(id, socket);
+                Command::Open(id)
+            }
+            Order::Listen(id, ear) => {
+                if let Some(line) = self.lines.of(id) {
+                    line.ear = Some(ear);
+                }
+                return self.drain();
+            }
+            Order::Bridge(command) => command,
+        };
+        self.bridge.handle(self.clock.instant(), Input::Command(command));
+        self.drain()
+    }
+
+    fn beat(&mut self, now: Instant, due: Instant) -> Option<Instant> {
+        self.counters.beat(now - due, self.lines.row.len(), self.bridge.beats_skipped());
+        self.receive(now);
+        self.bridge.handle(now, Input::Beat);
+        let next_beat = self.drain();
+        for line in &mut self.lines.row {
+            line.let_hear(&self.bridge);
+        }
+        next_beat
+    }
+
+    fn receive(&mut self, now: Instant) {
+        self.mailbox.set_clocks(now, self.clock.wall());
+        for line in &self.lines.row {
+            for _ in 0..DATAGRAMS_PER_BEAT_MAX {
+                let Some((arrival, source, datagram)) = self.mailbox.take(&line.socket) else { break };
+                self.bridge.handle(arrival, Input::Datagram(line.id, source, datagram));
+            }
+        }
+    }
+
+    /// Does all that the bridge wants, and says when it wants its next beat.
+    fn drain(&mut self) -> Option<Instant> {
+        loop {
+            let report = match self.bridge.poll() {
+                Output::Send(id, to, datagram) => {
+                    self.lines.send(id, to, datagram, &self.counters);
+                    continue;
+                }
+                Output::Digit(id, key) => Report::Digit(id, key),
+                Output::Played(id, number) => Report::Played(id, number),
+                Output::Keyed(id) => Report::Keyed(id),
+                Output::Silent(id, since) => Report::Silent(id, since),
+                Output::Closed(id, statistics) => {
+                    self.lines.remove(id);
+                    self.counters.streams(self.lines.row.len());
+                    Report::Closed(id, statistics)
+                }
+                Output::Wait(next_beat) => {
+                    self.desk.hand_over();
+                    return next_beat;
+                }
+            };
+            self.desk.take(report);
+        }
+    }
+}
+
+/// Every handle was dropped: nobody can hear of this engine again.
+struct NoHandleLeft;
+
+impl Lines {
+    fn add(&mut self, id: StreamId, socket: UdpSocket) {
+        self.by_stream.entry(id).or_insert_with(|| {
+            self.row.push(Line { id, socket, ear: None });
+            self.row.len() - 1
+        });
+    }
+
+    fn remove(&mut self, id: StreamId) {
+        let Some(index) = self.by_stream.remove(&id) else { return };
+        self.row.swap_remove(index);
+        if let Some(moved) = self.row.get(index) {
+            self.by_stream.insert(moved.id, index);
+        }
+    }
+
+    fn of(&mut self, id: StreamId) -> Option<&mut Line> {
+        self.row.get_mut(*self.by_stream.get(&id)?)
+    }
+
+    fn send(&mut self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
+        if let Some(line) = self.of(id)
+            && !send(&line.socket, to, datagram)
+        {
+            counters.unsent_packet();
+        }
+    }
+}
+
+impl Line {
+    fn let_hear(&mut self, bridge: &Bridge) {
+        let Some(ear) = &self.ear else { return };
+        let Some(frame) = bridge.heard(self.id) else { return };
+        // A full ear misses a frame; one that nobody holds any more is taken off.
+        if let Err(TrySendError::Closed(_)) = ear.try_send(*frame) {
+            self.ear = None;
+        }
+    }
+}
+
+impl Desk {
+    fn take(&mut self, report: Report) {
+        if self.held_back.len() < HELD_BACK_MAX {
+            self.held_back.push_back(report);
+        } else {
+            self.counters.lost_report();
+            tracing::error!("media reports are not taken; one is lost");
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while let Some(report) = self.held_back.pop_front() {
+            if let Err(TrySendError::Full(report)) = self.reports.try_send(report) {
+                self.held_back.push_front(report);
+                return;
+            }
+        }
+    }
+}
