@@ -104,7 +104,7 @@ impl Focus {
     pub(crate) fn unseat(&mut self, now: Now, id: LegId, tone: bool) {
         let Some(leg) = self.legs.get(&id) else { return };
         let Some(conference) = leg.seat().map(|seat| seat.conference.clone()) else { return };
-        let known = leg.who.as_ref().and(leg.call.caller.clone());
+        let known = leg.call.caller.clone().filter(|_| leg.who.is_some());
         let Some(room) = self.rooms.get_mut(&conference) else { return };
         room.greeting.remove(&id);
         room.waiting.remove(&id);

@@ -53,7 +53,7 @@ impl Date {
     }
 
     /// Time between `now` and the scheduled start.
-    pub(crate) fn from_start(&self, now: DateTime<Utc>) -> TimeDelta {
+    pub(crate) fn start_distance(&self, now: DateTime<Utc>) -> TimeDelta {
         (self.window.start() - now).abs()
     }
 }
@@ -121,7 +121,7 @@ impl Dates {
         let near = || self.near(now - BEHIND, now + AHEAD);
         let with = |standing| near().filter(move |date| date.standing(now) == standing);
         with(Standing::Open)
-            .min_by_key(|date| date.from_start(now))
+            .min_by_key(|date| date.start_distance(now))
             .or_else(|| with(Standing::Early).min_by_key(|date| date.window.opens()))
             .or_else(|| near().min_by_key(|date| date.distance(now)))
             .or_else(|| self.next_after(now))

@@ -89,20 +89,20 @@ impl Focus {
     }
 
     /// Lets deadlines come true, oldest first. A clock that jumped makes several come true at once; each looks at the time
-    /// as it is now, so a window that was skipped over opens for nobody.
+    /// as it is now, so a window that was skipped over opens for nobody. Lines close before anybody's greeting ends.
     fn advance(&mut self, now: Now) {
+        while let Some((at, conference)) = self.alarms.first().cloned() {
+            if at > now.wall {
+                break;
+            }
+            self.room_due(now, &conference);
+        }
         while let Some((deadline, leg)) = self.leg_deadlines.first().copied() {
             if deadline > now.instant {
                 break;
             }
             self.set_deadline(leg, None);
             self.leg_due(now, leg);
-        }
-        while let Some((at, conference)) = self.alarms.first().cloned() {
-            if at > now.wall {
-                break;
-            }
-            self.room_due(now, &conference);
         }
         self.agenda.drop_ended(now.wall);
     }

@@ -406,6 +406,15 @@ fn a_window_skipped_over_opens_for_nobody() {
 }
 
 #[test]
+fn a_line_that_closes_during_the_greeting_lets_nobody_in() {
+    let mut world = World::new(&[booking("a", 0)]);
+    let leg = world.call(BERND);
+    world.now = Now { instant: world.now.instant + crate::leg::PROMPT_LIMIT, wall: minute(45) };
+    world.handle(Input::Time);
+    assert_eq!((world.joined(leg), world.hung_up(leg)), (None, Some(EndReason::WindowClosed)));
+}
+
+#[test]
 fn with_the_right_pin_he_hears_the_reason() {
     let mut tomorrow = booking("c", 1440);
     tomorrow.windows[0].state = OccurrenceState::Scheduled;
@@ -442,13 +451,13 @@ fn unknown_room_closed_room_and_wrong_pin_are_one() {
         heard.collect::<Vec<_>>()
     };
     let (open, future, over) = (booking("a", 0), booking("b", 600), booking("c", -60));
-    let expected = trace("4711#000000#", &[open.clone()]);
-    assert_eq!(trace("9999#000000#", &[open.clone()]), expected);
+    let expected = trace("4711#000000#", std::slice::from_ref(&open));
+    assert_eq!(trace("9999#000000#", std::slice::from_ref(&open)), expected);
     assert_eq!(trace("4711#000000#", &[future]), expected);
     assert_eq!(trace("4711#000000#", &[over]), expected);
     assert_eq!(trace("4711#000000#", &[]), expected);
     assert!(expected.contains(&Output::Event(Event::WrongEntries)));
-    let cleared = trace("4711#000000*", &[open.clone()]);
+    let cleared = trace("4711#000000*", std::slice::from_ref(&open));
     assert_eq!(cleared, trace("9999#000000*", &[open]), "clearing a whole PIN counts too");
 }
 

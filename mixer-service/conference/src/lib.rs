@@ -24,6 +24,8 @@ mod dates;
 
 #[cfg(test)]
 mod focus_tests;
+#[cfg(test)]
+mod simulation;
 
 pub use focus::Focus;
 pub use input::{Announce, AutomaticLogin, Call, Digit, Input, LegId, Now, Policy};

@@ -151,7 +151,7 @@ fn one_of(now: DateTime<Utc>, candidates: Vec<Candidate>, just_left: impl Fn(&Ca
     }
     let back = candidates.iter().position(just_left);
     // Of two starts equally near, the coming one: who dials early is more common than who dials late.
-    let nearest = || (0..candidates.len()).rev().min_by_key(|index| candidates[*index].date.from_start(now));
+    let nearest = || (0..candidates.len()).rev().min_by_key(|index| candidates[*index].date.start_distance(now));
     back.or_else(nearest).map(|index| candidates.swap_remove(index))
 }
 
