@@ -293,7 +293,7 @@ impl World {
                             ConferenceId { booking: booking.id.clone(), original_start: date.original_start };
                         let held = Held { from: self.now.wall, window: date.window, callers: booking.callers.clone() };
                         self.history.entry(conference.clone()).or_default().push(held);
-                        let latest = self.latest_end.entry(conference).or_insert(date.window.closes());
+                        let latest = self.latest_end.entry(conference).or_insert_with(|| date.window.closes());
                         *latest = (*latest).max(date.window.closes());
                     }
                     self.held.insert(booking.id.clone(), (*booking).clone());
