@@ -1,4 +1,193 @@
+use std::net::IpAddr;
+
+use dialroom_booking::{
+    BookingId, DialInWindow, E164, HandedCaller, HandedOver, HandedPin, HandedPins, HandedWindow, Language,
+    OccurrenceState, Pin, RoomNumber,
+};
+use mixer_media::pitch_level_db;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::*;
+use crate::sip::{EndedBy, Transport};
+use crate::telephone::{Dial, Phase, Telephone};
+
+const BERND: &str = "+493023125002";
+const GUEST: &str = "+447700900123";
+/// Greeting and keys included, nothing here takes so long, not even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at something that is not told by itself.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A whole mixer on free ports, with a folder of its own.
+struct World {
+    _folder: tempfile::TempDir,
+    control: SocketAddr,
+    sip: SocketAddr,
+    token: String,
+    events: broadcast::Receiver<Arc<str>>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<anyhow::Result<()>>,
+}
+
+impl World {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dialroom.toml");
+        let settings = "[dial_in]\nnumber = \"88\"\nexternal_number = \"+49 30 23125 88\"\n\
+            [sip]\nlisten = [\"127.0.0.1:0\"]\n[handoff]\nlisten = \"127.0.0.1:0\"\n\
+            [[trunk]]\nname = \"pbx\"\naddresses = [\"127.0.0.1\"]\n";
+        std::fs::write(&file, settings).unwrap();
+        let mixer = Mixer::start(Options { settings: file.clone(), clock: Clock::real() }).await.unwrap();
+        let token = settings_watch::read(&file).unwrap().hand_off.token_file;
+        let (stop, stopped) = oneshot::channel::<()>();
+        Self {
+            control: mixer.control_address(),
+            sip: mixer.sip_addresses()[0],
+            token: std::fs::read_to_string(token).unwrap(),
+            events: mixer.control.events.subscribe(),
+            stop,
+            served: tokio::spawn(mixer.serve_until(async {
+                stopped.await.ok();
+                Ok(())
+            })),
+            _folder: folder,
+        }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.control).await.unwrap();
+        let (token, len) = (&self.token, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Length: {len}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn call(&self, from: &str, tone_hz: u32) -> Telephone {
+        let local: IpAddr = [127, 0, 0, 1].into();
+        let (number, from) = ("88".to_owned(), Some(from.to_owned()));
+        let dial = Dial { server: self.sip, transport: Transport::Udp, local, number, from };
+        let telephone = Telephone::place(dial).await.unwrap();
+        telephone.answered().await.unwrap();
+        telephone.tone(Some((tone_hz, -16.0)));
+        telephone
+    }
+
+    async fn happens(&mut self, event: &str) {
+        let wanted = format!("\"event\":\"{event}\"");
+        let heard = async { while !self.events.recv().await.unwrap().contains(&wanted) {} };
+        tokio::time::timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("nobody told of {event}"));
+    }
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !holds().await {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
+fn booking(now: DateTime<Utc>) -> HandedOver {
+    let pin = |digits| Some(HandedPin(Pin::parse(digits).unwrap()));
+    let (lead, overrun) = (TimeDelta::minutes(10), TimeDelta::minutes(15));
+    let window = DialInWindow::new(now, now + TimeDelta::minutes(30), lead, overrun).unwrap();
+    HandedOver {
+        id: BookingId::parse("a").unwrap(),
+        revision: 1,
+        uid: "uid".into(),
+        room: RoomNumber::parse("4711").unwrap(),
+        pins: HandedPins { participant: pin("482915"), moderator: pin("703164") },
+        title: "Budget review".into(),
+        language: Language::En,
+        time_zone: chrono_tz::Europe::Berlin,
+        windows: vec![HandedWindow { original_start: now, window, state: OccurrenceState::Scheduled }],
+        callers: vec![HandedCaller {
+            person: "bernd@contoso.example".into(),
+            name: Some("Bernd".into()),
+            numbers: vec![E164::international(BERND).unwrap()],
+            moderator: false,
+            declined: false,
+        }],
+        permanent: false,
+    }
+}
+
+/// The main job, over real sockets: a known number and a guest with the PIN are in one conference, each hears the other
+/// and not himself, a deletion ends both calls, and what happened is on record.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_telephones_talk_until_the_booking_is_deleted() {
+    let mut world = World::start().await;
+    let clock = Clock::real();
+    assert!(world.ask("GET", "/readyz", "").await.starts_with("HTTP/1.1 200"));
+    let body = serde_json::to_string(&booking(clock.wall())).unwrap();
+    let put = world.ask("PUT", "/v1/bookings/a", &body).await;
+    assert!(put.starts_with("HTTP/1.1 204"), "{put}");
+
+    let dialled = clock.instant();
+    let bernd = world.call(BERND, 620).await;
+    let answered = clock.instant() - dialled;
+    world.happens("joined").await;
+    println!("call to answer {answered:?}, call to joined by number, greeting included: {:?}", clock.instant() - dialled);
+    let guest = world.call(GUEST, 1150).await;
+    guest.press("4711#482915#").await.unwrap();
+    let keyed = clock.instant();
+    world.happens("joined").await;
+    println!("last key to joined by PIN: {:?}", clock.instant() - keyed);
+
+    for (who, ear, own_hz, other_hz) in [("Bernd", &bernd, 620.0, 1150.0), ("guest", &guest, 1150.0, 620.0)] {
+        let level = |hz| pitch_level_db(&ear.heard_last(500), hz);
+        until("the other's tone is heard", async || level(other_hz) > -30.0 && level(own_hz) < -40.0).await;
+        println!("{who} hears the other at {:.1} dB, himself at {:.1} dB", level(other_hz), level(own_hz));
+    }
+    let view = world.ask("GET", "/v1/conferences", "").await;
+    assert!(view.contains("\"title\":\"Budget review\"") && view.contains("\"name\":\"Bernd\""), "{view}");
+    assert!(!view.contains(BERND) && !view.contains(GUEST), "numbers are masked: {view}");
+
+    assert!(world.ask("DELETE", "/v1/bookings/a?revision=2", "").await.starts_with("HTTP/1.1 204"));
+    for telephone in [&bernd, &guest] {
+        let cause = tokio::time::timeout(PATIENCE, telephone.ended()).await.expect("a BYE for both");
+        assert_eq!((cause.by, cause.text.contains("cancelled")), (EndedBy::Peer, true), "{cause}");
+    }
+    until("both calls are on record", async || world.ask("GET", "/v1/records", "").await.contains("\"last\":2")).await;
+    let records = world.ask("GET", "/v1/records", "").await;
+    assert!(records.contains("\"admission\":\"number\"") && records.contains("\"admission\":\"pin\""), "{records}");
+    assert!(records.contains("\"end_reason\":\"cancelled\"") && !records.contains("482915"), "{records}");
+
+    world.stop.send(()).unwrap();
+    tokio::time::timeout(PATIENCE, world.served).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_program_is_a_goodbye_and_a_record() {
+    let world = World::start().await;
+    let caller = world.call(GUEST, 620).await;
+    assert_eq!(caller.phase(), Phase::Talking);
+    world.stop.send(()).unwrap();
+    let cause = tokio::time::timeout(PATIENCE, caller.ended()).await.expect("a BYE");
+    assert_eq!((cause.by, cause.text.contains("stopped")), (EndedBy::Peer, true), "{cause}");
+    tokio::time::timeout(PATIENCE, world.served).await.unwrap().unwrap().unwrap();
+    let store = loop {
+        // The store lets go of its folder a moment after the mixer is gone.
+        match Store::open(&world._folder.path().join("data/mixer/store")) {
+            Ok(store) => break store,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let (records, last) = Records::load(store).unwrap().page(0, 10).unwrap();
+    assert_eq!((records.len(), last), (1, 1), "{records:?}");
+}
+
+#[tokio::test]
+async fn a_control_address_that_others_could_reach_is_refused() {
+    let told = listen_for_control("0.0.0.0:0".parse().unwrap()).await.unwrap_err().to_string();
+    assert!(told.contains("handoff.listen") && told.contains("127.0.0.1"), "{told}");
+}
 
 #[test]
 fn the_next_night_is_ahead() {
