@@ -4,6 +4,8 @@
 //! mixer's own legs, seen from the other end: an endpoint of [`crate::sip`] and a stream of [`crate::engine`].
 
 mod hearing;
+#[cfg(test)]
+mod tests;
 mod wav;
 
 use std::net::{IpAddr, SocketAddr};
@@ -254,7 +256,12 @@ impl Telephone {
 
 impl Drop for Telephone {
     fn drop(&mut self) {
-        self.sip.hang_up(self.call, "hung up");
+        self.engine.close(STREAM, false);
+        let sip = self.sip.clone();
+        // Ends the call if it still runs, and gives the sockets back.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { sip.shutdown("hung up").await });
+        }
     }
 }
 

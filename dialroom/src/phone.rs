@@ -1,0 +1,368 @@
+//! `dialroom phone`: a telephone on the command line that says what it heard, and whether that was expected.
+//!
+//! All that a telephone does is in `mixer_service::telephone`; here are its flags, its report and its exit status.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use mixer_service::sip::{Cause, EndedBy, Transport};
+use mixer_service::telephone::{CallReport, Dial, Hearing, Pitch, Telephone, pitches, read_wav, write_wav};
+use serde::Serialize;
+
+/// Call a number, press keys, play a tone, and tell what was heard.
+///
+/// The exit status is 0 when all expectations held, 1 when one did not, 2 when there was no call.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct PhoneArgs {
+    /// The number to dial.
+    number: String,
+    /// The number to call from, as in +493023125002; without it the call is anonymous.
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// The server to call; by default the demo's of --data, else 127.0.0.1:5060.
+    #[arg(long, aliases = ["proxy", "server"], value_name = "ADDRESS:PORT")]
+    via: Option<SocketAddr>,
+    /// Folder of a running demo, to learn its server from.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Our own address; the demo takes anyone but 127.0.0.1 for a stranger.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    local: IpAddr,
+    /// How the server is reached.
+    #[arg(long, value_enum, default_value_t = Carrier::Udp)]
+    transport: Carrier,
+    /// Keys to press once answered; a comma waits a second.
+    #[arg(long, value_name = "KEYS")]
+    keys: Option<String>,
+    /// Seconds from the answer to the first key.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
+    keys_after: f64,
+    /// Speak a tone, for example 440 or 440@-20; its level is in dB, -12 by default.
+    #[arg(long, value_name = "HZ[@DB]")]
+    tone: Option<Voice>,
+    /// Speak a recording (WAV, 8 kHz, mono, 16 bit).
+    #[arg(long, value_name = "FILE", conflicts_with = "tone")]
+    play: Option<PathBuf>,
+    /// Write what is heard to a WAV file.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Hang up so many seconds after the answer; by default when the other side does.
+    #[arg(long = "for", value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Expect to hear this pitch for a second or longer.
+    #[arg(long, value_name = "HZ")]
+    expect_tone: Vec<u32>,
+    /// Expect not to hear this pitch for a second or longer.
+    #[arg(long, value_name = "HZ")]
+    expect_no_tone: Vec<u32>,
+    /// Expect the other side to end the call, with this status or with a reason that holds these words.
+    #[arg(long, value_name = "STATUS|WORDS")]
+    expect_end: Option<String>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `--transport`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Carrier {
+    Udp,
+    Tcp,
+}
+
+/// `--tone`: pitch in Hz and level in dB against a full-scale sine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Voice {
+    hz: u32,
+    level_db: f64,
+}
+
+const DEFAULT_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+const DEFAULT_LEVEL_DB: f64 = -12.0;
+const CALL_FAILED: u8 = 2;
+
+/// Makes the call and prints its report.
+///
+/// # Errors
+/// When there was no call to make: a flag that holds no sense, no server, no port.
+pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
+    let server = server_of(&args)?;
+    let clip = args.play.as_deref().map(read_wav).transpose()?;
+    let dial = Dial {
+        server,
+        transport: match args.transport {
+            Carrier::Udp => Transport::Udp,
+            Carrier::Tcp => Transport::Tcp,
+        },
+        local: args.local,
+        number: args.number.clone(),
+        from: args.from.as_deref().map(compact),
+    };
+    let telephone = Telephone::place(dial).await?;
+    if telephone.answered().await.is_ok() {
+        if let Some(Voice { hz, level_db }) = args.tone {
+            telephone.tone(Some((hz, level_db)));
+        }
+        if let Some(clip) = clip {
+            telephone.speak(clip);
+        }
+        talk(&telephone, &args).await?;
+    }
+    let report = telephone.hang_up().await;
+    if let Some(file) = &args.record {
+        write_wav(file, &report.heard)?;
+    }
+    let verdict = Verdict::of(&args, &report);
+    print(&verdict, args.json)?;
+    Ok(verdict.exit_code())
+}
+
+/// Presses the keys and stays for as long as was asked, or until the other side or the user ends the call.
+async fn talk(telephone: &Telephone, args: &PhoneArgs) -> anyhow::Result<()> {
+    let stay = async {
+        match args.duration {
+            Some(seconds) => tokio::time::sleep(seconds_of(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    let keys = async {
+        if let Some(keys) = &args.keys {
+            tokio::time::sleep(seconds_of(args.keys_after)).await;
+            telephone.press(keys).await?;
+        }
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    tokio::select! {
+        () = stay => Ok(()),
+        failed = keys => failed,
+        _ = telephone.ended() => Ok(()),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+fn seconds_of(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// People write numbers with spaces; the wire has none.
+fn compact(number: &str) -> String {
+    number.chars().filter(|sign| !matches!(sign, ' ' | '-' | '.' | '/' | '(' | ')')).collect()
+}
+
+fn server_of(args: &PhoneArgs) -> anyhow::Result<SocketAddr> {
+    match (args.via, &args.data) {
+        (Some(server), _) => Ok(server),
+        (None, Some(folder)) => demo_server(folder),
+        (None, None) => Ok(DEFAULT_SERVER),
+    }
+}
+
+/// The demo writes its addresses into its folder.
+fn demo_server(folder: &Path) -> anyhow::Result<SocketAddr> {
+    #[derive(serde::Deserialize)]
+    struct Demo {
+        sip: String,
+    }
+    let file = folder.join("demo.json");
+    let text = std::fs::read(&file).with_context(|| format!("reading {}; is the demo running?", file.display()))?;
+    let demo: Demo = serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?;
+    let address = demo.sip.strip_prefix("sip:").unwrap_or(&demo.sip);
+    address.parse().with_context(|| format!("{}: sip: {address} is no address and port", file.display()))
+}
+
+impl FromStr for Voice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (hz, level_db) = match text.split_once('@') {
+            Some((hz, level)) => (hz, level.parse().context("the level is a number of dB, as in 440@-20")?),
+            None => (text, DEFAULT_LEVEL_DB),
+        };
+        let hz = hz.parse().context("the pitch is a whole number of Hz")?;
+        if !(100..=3_400).contains(&hz) || !(-90.0..=0.0).contains(&level_db) {
+            bail!("a telephone carries 100 to 3400 Hz, and levels from -90 to 0 dB");
+        }
+        Ok(Self { hz, level_db })
+    }
+}
+
+/// What the call came to, and what was expected of it.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    answered_after_ms: Option<u128>,
+    first_sound_after_ms: Option<u128>,
+    packets_sent: Option<u64>,
+    packets_received: Option<u64>,
+    packets_lost: Option<u64>,
+    jitter_ms: Option<f32>,
+    /// Pitches that stood out when the call ended.
+    heard_last: Vec<HeardPitch>,
+    /// Pitches that were asked for.
+    listened_for: Vec<HeardVoice>,
+    ended_by: &'static str,
+    status: Option<u16>,
+    reason: String,
+    /// What was expected and did not come true; empty when all is well.
+    failed: Vec<String>,
+    /// A refusal that was asked for is no failed call.
+    #[serde(skip)]
+    end_was_expected: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct HeardPitch {
+    hz: u32,
+    level_db: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct HeardVoice {
+    hz: u32,
+    longest_ms: u128,
+    level_db: f64,
+}
+
+impl Verdict {
+    fn of(args: &PhoneArgs, report: &CallReport) -> Self {
+        let own = args.tone.map(|voice| voice.hz);
+        let mut asked: Vec<u32> = args.expect_tone.iter().chain(&args.expect_no_tone).copied().chain(own).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let hearings: Vec<Hearing> = asked.iter().map(|hz| Hearing::of(&report.heard, *hz)).collect();
+        let statistics = report.statistics.as_ref();
+        Self {
+            answered_after_ms: report.answered_after.map(|after| after.as_millis()),
+            first_sound_after_ms: report.first_sound_after.map(|after| after.as_millis()),
+            packets_sent: statistics.map(|counts| counts.packets_sent),
+            packets_received: statistics.map(|counts| counts.packets_received),
+            packets_lost: statistics.map(|counts| counts.packets_lost),
+            jitter_ms: statistics.map(|counts| counts.jitter_ms),
+            heard_last: pitches(&report.heard).into_iter().map(HeardPitch::from).collect(),
+            failed: failures(args, &hearings, &report.cause),
+            listened_for: hearings.into_iter().map(HeardVoice::from).collect(),
+            ended_by: match report.cause.by {
+                EndedBy::Us => "us",
+                EndedBy::Peer => "the other side",
+                EndedBy::Silence => "silence",
+            },
+            status: report.cause.status,
+            reason: report.cause.text.clone(),
+            end_was_expected: args.expect_end.is_some(),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match (self.failed.is_empty(), self.answered_after_ms.is_some() || self.end_was_expected) {
+            (false, _) => ExitCode::FAILURE,
+            (true, false) => ExitCode::from(CALL_FAILED),
+            (true, true) => ExitCode::SUCCESS,
+        }
+    }
+}
+
+fn failures(args: &PhoneArgs, hearings: &[Hearing], cause: &Cause) -> Vec<String> {
+    let steady = |hz: &u32| hearings.iter().any(|hearing| hearing.hz == *hz && hearing.is_steady());
+    let missing = args.expect_tone.iter().filter(|hz| !steady(hz)).map(|hz| format!("{hz} Hz was not heard"));
+    let unwanted = args.expect_no_tone.iter().filter(|hz| steady(hz)).map(|hz| format!("{hz} Hz was heard"));
+    let end = args
+        .expect_end
+        .iter()
+        .filter(|expected| !is_end(cause, expected))
+        .map(|expected| format!("the end was to be {expected}; it was: {cause}"));
+    missing.chain(unwanted).chain(end).collect()
+}
+
+/// Whether a call that the other side ended did so with this status or these words.
+fn is_end(cause: &Cause, expected: &str) -> bool {
+    let by_words = || cause.text.to_lowercase().contains(&expected.to_lowercase());
+    cause.by == EndedBy::Peer && (expected.parse().is_ok_and(|status: u16| cause.status == Some(status)) || by_words())
+}
+
+impl From<Pitch> for HeardPitch {
+    fn from(pitch: Pitch) -> Self {
+        Self { hz: pitch.hz, level_db: tenths(pitch.level_db) }
+    }
+}
+
+impl From<Hearing> for HeardVoice {
+    fn from(hearing: Hearing) -> Self {
+        Self { hz: hearing.hz, longest_ms: hearing.longest.as_millis(), level_db: tenths(hearing.level_db) }
+    }
+}
+
+fn tenths(level_db: f64) -> f64 {
+    (level_db * 10.0).round() / 10.0
+}
+
+#[expect(clippy::print_stdout, reason = "the command's report is its output")]
+fn print(verdict: &Verdict, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(verdict)?);
+    } else {
+        print!("{}", told(verdict));
+    }
+    Ok(())
+}
+
+/// The report for people.
+fn told(verdict: &Verdict) -> String {
+    let mut lines = Vec::new();
+    match verdict.answered_after_ms {
+        Some(ms) => lines.push(format!("answered     after {ms} ms")),
+        None => lines.push("answered     no".to_owned()),
+    }
+    if let Some(ms) = verdict.first_sound_after_ms {
+        lines.push(format!("first sound  after {ms} ms"));
+    }
+    if let (Some(sent), Some(received), Some(lost), Some(jitter)) =
+        (verdict.packets_sent, verdict.packets_received, verdict.packets_lost, verdict.jitter_ms)
+    {
+        lines.push(format!("packets      {sent} sent, {received} received, {lost} lost, jitter {jitter:.1} ms"));
+    }
+    for voice in &verdict.listened_for {
+        let seconds = voice.longest_ms / 100;
+        lines.push(format!(
+            "{:<12} {}.{} s at {:.1} dB",
+            format!("{} Hz", voice.hz),
+            seconds / 10,
+            seconds % 10,
+            voice.level_db
+        ));
+    }
+    if !verdict.heard_last.is_empty() {
+        let pitches = verdict.heard_last.iter().map(|pitch| format!("{} Hz {:.1} dB", pitch.hz, pitch.level_db));
+        lines.push(format!("heard last   {}", pitches.collect::<Vec<_>>().join(", ")));
+    }
+    let status = verdict.status.map(|status| format!(", {status}")).unwrap_or_default();
+    let reason = if verdict.reason.is_empty() { String::new() } else { format!(", {}", verdict.reason) };
+    lines.push(format!("ended        by {}{status}{reason}", verdict.ended_by));
+    lines.extend(verdict.failed.iter().map(|failed| format!("FAILED       {failed}")));
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_has_a_pitch_and_a_level() {
+        assert_eq!("440".parse::<Voice>().unwrap(), Voice { hz: 440, level_db: -12.0 });
+        assert_eq!("1000@-20".parse::<Voice>().unwrap(), Voice { hz: 1_000, level_db: -20.0 });
+        for wrong in ["", "a", "440@", "9000", "440@3"] {
+            assert!(wrong.parse::<Voice>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_known_by_status_or_words_and_only_from_the_other_side() {
+        let cause = |by, status, text: &str| Cause { by, status, text: text.to_owned() };
+        assert!(is_end(&cause(EndedBy::Peer, Some(403), "Forbidden"), "403"));
+        assert!(is_end(&cause(EndedBy::Peer, None, "The line closes"), "line closes"));
+        assert!(!is_end(&cause(EndedBy::Us, None, "line closes"), "line closes"));
+        assert!(!is_end(&cause(EndedBy::Peer, Some(486), "Busy"), "403"));
+    }
+}
