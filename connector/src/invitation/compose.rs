@@ -147,8 +147,11 @@ fn calendar_object(
         Origin::Graph { .. } if !calendar_owns => format!("{}@{}", booking.id, service.domain()),
         Origin::Graph { .. } | Origin::Dialroom => booking.uid.clone(),
     };
+    // A cancellation takes the entry out; dial-in data would only outlive it there.
+    let cancels = letter.ics == IcsKind::Cancel;
+    let unless_cancelled = |text| if cancels { "" } else { text };
     let invite = Invite {
-        method: if letter.ics == IcsKind::Cancel { Method::Cancel } else { Method::Request },
+        method: if cancels { Method::Cancel } else { Method::Request },
         stamp: now,
         uid: &uid,
         sequence: booking.sequence,
@@ -159,10 +162,10 @@ fn calendar_object(
         recipient: &letter.recipient.address,
         private: booking.private,
         summary: &texts.summary,
-        location: &texts.location,
-        description: &texts.description,
-        html: Some(&texts.html),
-        conference: Some(ConferenceLink { label: &texts.link_label, uri: &secrets.tel_link }),
+        location: unless_cancelled(&texts.location),
+        description: unless_cancelled(texts.description.trim_end()),
+        html: (!cancels).then_some(&texts.html),
+        conference: (!cancels).then_some(ConferenceLink { label: &texts.link_label, uri: &secrets.tel_link }),
     };
     Ok(ics::write(&invite))
 }
@@ -189,11 +192,8 @@ fn ics_dates(booking: &Booking, kind: IcsKind, now: DateTime<Utc>) -> Vec<Invite
 fn attendees<'a>(booking: &'a Booking, letter: &'a Letter) -> Vec<Guest<'a>> {
     let recipient = &letter.recipient.address;
     let alone = booking.hide_attendees || letter.ics == IcsKind::Cancel;
-    let guest = |invitee: &'a Invitee| Guest {
-        person: &invitee.person,
-        role: invitee.role,
-        response: invitee.response,
-    };
+    let guest =
+        |invitee: &'a Invitee| Guest { person: &invitee.person, role: invitee.role, response: invitee.response };
     let listed = booking.invitees.iter().filter(|invitee| !alone || invitee.person.address == *recipient);
     let mut guests: Vec<_> = listed.map(guest).collect();
     // Gmail shows buttons only to somebody who is named; and where the service organizes, the organizer is a guest too.
@@ -228,7 +228,8 @@ fn message(
     if !is_message_id(posting.message_id) {
         return Err(ComposeError::MessageId);
     }
-    let from = sender.map_or_else(|| SERVICE_NAME.to_owned(), |person| format!("{} via {SERVICE_NAME}", shown_name(person)));
+    let from =
+        sender.map_or_else(|| SERVICE_NAME.to_owned(), |person| format!("{} via {SERVICE_NAME}", shown_name(person)));
     let recipient_name = recipient.name.as_deref().map(one_line).unwrap_or_default();
     let reply_to = settings.invitation.reply_to.as_ref().or_else(|| sender.map(|person| &person.address));
     let mut head = String::new();
@@ -286,9 +287,7 @@ fn text_part(content_type: &str, text: &str) -> SinglePart {
 
 /// Base64 keeps the CRLFs and foldings of a calendar object as they are.
 fn base64_part(content_type: &str, text: String) -> SinglePart {
-    SinglePart::builder()
-        .header(content_type_header(content_type))
-        .body(encoded(text, ContentTransferEncoding::Base64))
+    SinglePart::builder().header(content_type_header(content_type)).body(encoded(text, ContentTransferEncoding::Base64))
 }
 
 /// `application/ics`: as a second `text/calendar` some clients would enter the meeting twice.

@@ -335,7 +335,8 @@ fn allowed_names(file: &str) -> BTreeSet<String> {
     };
     let mut allowed: BTreeSet<String> = keys(context(&View::default())).into_iter().collect();
     let name = file.rsplit('/').next().unwrap_or(file);
-    let open = name.ends_with(".subject.txt") || matches!(name, "ics-summary.txt" | "ics-location.txt" | "ics-link.txt");
+    let open =
+        name.ends_with(".subject.txt") || matches!(name, "ics-summary.txt" | "ics-location.txt" | "ics-link.txt");
     if !open {
         allowed.extend(keys(context(&Secrets::default())));
     }

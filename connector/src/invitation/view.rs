@@ -242,9 +242,7 @@ fn changes(booking: &Booking, letter: &Letter, language: Language) -> (Vec<Chang
         Difference::SeriesMoved { old, new } => {
             ChangeRow { kind: "series-moved", old: written(old), new: written(new) }
         }
-        Difference::DateAdded { new, .. } => {
-            ChangeRow { kind: "date-added", old: String::new(), new: written(new) }
-        }
+        Difference::DateAdded { new, .. } => ChangeRow { kind: "date-added", old: String::new(), new: written(new) },
     };
     (differences.iter().take(MAX_LISTED_CHANGES).map(row).collect(), differences.len() > MAX_LISTED_CHANGES)
 }
@@ -299,7 +297,8 @@ pub(super) fn shown_name(person: &Person) -> String {
 
 /// One line of bounded length, without control characters or marks that turn the reading direction.
 pub(super) fn one_line(text: &str) -> String {
-    let harmless = text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).filter(|c| !turns(*c));
+    let harmless =
+        text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).filter(|c| !turns(*c));
     let mut line = String::new();
     for word in harmless.take(MAX_TEXT_LEN).collect::<String>().split(' ').filter(|word| !word.is_empty()) {
         if !line.is_empty() {

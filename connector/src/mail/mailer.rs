@@ -182,12 +182,14 @@ impl Mailer {
     async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
         let tls = self.tls_parameters.clone().filter(|_| self.tls == MailTls::Tls);
         let server = (self.host.as_str(), self.port);
-        let connecting =
-            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, tls, None);
+        let connecting = AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, tls, None);
         let mut connection = answer("connect", CONNECT_TIMEOUT, connecting).await?;
         if let (MailTls::StartTls, Some(parameters)) = (self.tls, self.tls_parameters.clone()) {
             if !connection.can_starttls() {
-                return Err(temporary("STARTTLS", "the server offers no STARTTLS, which mail.tls = \"starttls\" requires"));
+                return Err(temporary(
+                    "STARTTLS",
+                    "the server offers no STARTTLS, which mail.tls = \"starttls\" requires",
+                ));
             }
             answer("STARTTLS", COMMAND_TIMEOUT, connection.starttls(parameters, &self.hello)).await?;
         }
@@ -302,10 +304,10 @@ fn temporary(step: &'static str, reply: &str) -> SendError {
 }
 
 fn address(address: &EmailAddress) -> Result<Address, SendError> {
-    address.as_str().parse().map_err(|_| SendError::Permanent {
-        step: "address",
-        reply: "SMTP cannot carry this address".to_owned(),
-    })
+    address
+        .as_str()
+        .parse()
+        .map_err(|_| SendError::Permanent { step: "address", reply: "SMTP cannot carry this address".to_owned() })
 }
 
 fn credentials(mail: &Mail) -> Result<Option<Credentials>, MailerError> {

@@ -303,8 +303,10 @@ fn offset_by_component(zone: &ical::parser::ical::component::IcalTimeZone, insta
                     .filter_map(|day| NaiveDate::from_ymd_opt(year, month, day))
                     .filter(|date| date.weekday().num_days_from_monday() as usize == weekday)
                     .collect();
-                let index = week.parse::<i32>().unwrap();
-                let index = if index < 0 { days.len() - index.unsigned_abs() as usize } else { index as usize - 1 };
+                let index = match week {
+                    "-1" => days.len() - 1,
+                    nth => nth.parse::<usize>().unwrap() - 1,
+                };
                 locals.push(days[index].and_time(start.time()));
             }
         }

@@ -64,9 +64,7 @@ fn window(start: &str) -> DialInWindow {
 }
 
 fn booking(starts: &[&str]) -> Booking {
-    let scheduled = |start: &&str| {
-        (at(start), Occurrence { window: window(start), state: OccurrenceState::Scheduled })
-    };
+    let scheduled = |start: &&str| (at(start), Occurrence { window: window(start), state: OccurrenceState::Scheduled });
     Booking {
         id: BookingId::parse("b1").unwrap(),
         revision: 1,
@@ -207,13 +205,15 @@ fn a_refusal_says_why() {
 
 #[test]
 fn the_sentence_is_the_one_agreed() {
-    let known = composed(&single(), &letter(&single().invitees[0].person, LetterKind::DialInData, IcsKind::None, Language::En));
+    let known =
+        composed(&single(), &letter(&single().invitees[0].person, LetterKind::DialInData, IcsKind::None, Language::En));
     let text = parsed(&known).body_text(0).unwrap().into_owned();
     assert!(text.contains(
         "Call +49 30 23125 88 on Thursday, November 26, 2026, 10:00–10:30 (Berlin). The line opens at 9:50. \
          From +49 30 23125 002 you need no PIN. From any other phone: room 4711, PIN 482 915."
     ));
-    let known = composed(&single(), &letter(&single().invitees[0].person, LetterKind::DialInData, IcsKind::None, Language::De));
+    let known =
+        composed(&single(), &letter(&single().invitees[0].person, LetterKind::DialInData, IcsKind::None, Language::De));
     let text = parsed(&known).body_text(0).unwrap().into_owned();
     assert!(text.contains(
         "Wählen Sie am Donnerstag, 26. November 2026, um 10:00 Uhr +49 30 23125 88. Einwahl ab 9:50 Uhr. \
@@ -265,7 +265,8 @@ fn pins_stand_only_where_they_may() {
 #[test]
 fn the_tree_of_each_kind_of_mail() {
     let tree = |ics| {
-        let mail = composed(&single(), &letter(&single().invitees[0].person, LetterKind::DialInData, ics, Language::En));
+        let mail =
+            composed(&single(), &letter(&single().invitees[0].person, LetterKind::DialInData, ics, Language::En));
         let message = parsed(&mail);
         let name = |part: &mail_parser::MessagePart<'_>| {
             let kind = part.content_type().unwrap();
@@ -288,7 +289,10 @@ fn the_tree_of_each_kind_of_mail() {
 #[test]
 fn hidden_attendees_stay_hidden() {
     let booking = Booking { hide_attendees: true, private: true, ..single() };
-    let mail = composed(&booking, &letter(&booking.invitees[1].person, LetterKind::DialInData, IcsKind::Attachment, Language::En));
+    let mail = composed(
+        &booking,
+        &letter(&booking.invitees[1].person, LetterKind::DialInData, IcsKind::Attachment, Language::En),
+    );
     let (_, ics) = calendars(&parsed(&mail)).remove(0);
     let ics = ics.replace("\r\n ", "");
     assert!(ics.contains("mailto:eva@fabrikam.example") && !ics.contains("bernd@") && ics.contains("CLASS:PRIVATE"));
@@ -366,11 +370,12 @@ proptest! {
         let from = message.from().unwrap().first().unwrap().name().unwrap_or_default().to_owned();
         let organizer = one_line(&name);
         let organizer = if organizer.is_empty() { "anna@contoso.example" } else { &organizer };
-        prop_assert_eq!(from.trim(), format!("{organizer} via Dialroom").trim());
+        let expected = format!("{organizer} via Dialroom");
+        prop_assert_eq!(from.trim(), expected.trim());
 
         let html = message.body_html(0).unwrap();
         prop_assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<svg"));
-        if title.contains("{{ 7*7 }}") {
+        if subject.contains("{{ 7*7 }}") {
             prop_assert!(message.body_text(0).unwrap().contains("{{ 7*7 }}"));
         }
         let objects = calendars(&message);

@@ -6,9 +6,34 @@ use super::TemplateProblem;
 
 /// Words of the template language.
 const KEYWORDS: [&str; 28] = [
-    "if", "elif", "else", "endif", "for", "in", "endfor", "break", "continue", "set", "block", "endblock", "extends",
-    "include", "ignore", "missing", "filter", "endfilter", "raw", "endraw", "and", "or", "not", "is", "true", "false",
-    "loop", "as",
+    "if",
+    "elif",
+    "else",
+    "endif",
+    "for",
+    "in",
+    "endfor",
+    "break",
+    "continue",
+    "set",
+    "block",
+    "endblock",
+    "extends",
+    "include",
+    "ignore",
+    "missing",
+    "filter",
+    "endfilter",
+    "raw",
+    "endraw",
+    "and",
+    "or",
+    "not",
+    "is",
+    "true",
+    "false",
+    "loop",
+    "as",
 ];
 
 /// Every name outside `allowed`, every function, and every include that could run in a circle.

@@ -61,7 +61,8 @@ fn pins_are_not_to_be_had_everywhere() {
 
 #[test]
 fn functions_are_off() {
-    for call in ["get_env(name=\"HOME\")", "now()", "range(end=99999999)", "get_random(end=2)", "throw(message=\"x\")"] {
+    for call in ["get_env(name=\"HOME\")", "now()", "range(end=99999999)", "get_random(end=2)", "throw(message=\"x\")"]
+    {
         check("en/refused.txt", &format!("{{{{ {call} }}}}"), &["functions are off"]);
     }
     assert!(without_functions().render_str("{{ get_env(name='PATH') }}", &Context::new()).is_err());

@@ -40,7 +40,6 @@ async fn converse(stream: TcpStream, fault: Fault) -> String {
             continue;
         }
         let verb = if in_message { "." } else { line.get(..4).unwrap_or("") };
-        in_message = false;
         let reply = match (fault, verb) {
             (Fault::Close(at), verb) if at == verb => return heard,
             (Fault::Reply(at, reply), verb) if at == verb => reply,
