@@ -102,7 +102,10 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
         number: args.number.clone(),
         from: args.from.as_deref().map(compact),
     };
-    let telephone = Telephone::place(dial).await?;
+    let telephone = match Telephone::place(dial).await {
+        Ok(telephone) => telephone,
+        Err(error) => return Ok(no_call(&error)),
+    };
     if telephone.answered().await.is_ok() {
         if let Some(Voice { hz, level_db }) = args.tone {
             telephone.tone(Some((hz, level_db)));
@@ -119,6 +122,12 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     let verdict = Verdict::of(&args, &report);
     print(&verdict, args.json)?;
     Ok(verdict.exit_code())
+}
+
+#[expect(clippy::print_stderr, reason = "the command's own error")]
+fn no_call(error: &anyhow::Error) -> ExitCode {
+    eprintln!("no call: {error:#}");
+    ExitCode::from(CALL_FAILED)
 }
 
 /// Presses the keys and stays for as long as was asked, or until the other side or the user ends the call.
