@@ -389,6 +389,37 @@ mod tests {
         assert_eq!(world.beat(), "cc");
     }
 
+    /// Packets that need 0 to `sway_ms` longer, at random; gives frames with a gap after the first four seconds, of 1000.
+    fn gaps_on_a_swaying_line(sway_ms: u64) -> usize {
+        let (mut world, mut random) = (World::new(), 1u64);
+        let mut arrivals: Vec<(u64, u32)> = (0..1200u32)
+            .map(|n| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (u64::from(n) * 20 + (random >> 33) % (sway_ms + 1), n)
+            })
+            .collect();
+        arrivals.sort_unstable();
+        let (mut coming, mut newest, mut gaps) = (arrivals.into_iter().peekable(), 0, 0);
+        for beat in 0..1200u64 {
+            while let Some((at_ms, n)) = coming.next_if(|(at_ms, _)| *at_ms < (beat + 1) * 20) {
+                let now = world.start + Duration::from_millis(at_ms);
+                world.buffer.insert(now, n * 160, &[b'x'; 160], n >= newest);
+                newest = newest.max(n);
+            }
+            gaps += usize::from(world.beat() != "xx" && beat >= 200);
+        }
+        gaps
+    }
+
+    #[test]
+    fn it_becomes_as_deep_as_the_line_sways() {
+        for (sway_ms, gaps_max) in [(0, 0), (8, 0), (30, 10), (60, 20), (100, 30)] {
+            let gaps = gaps_on_a_swaying_line(sway_ms);
+            println!("{sway_ms} ms of sway: {gaps} of 1000 frames with a gap");
+            assert!(gaps <= gaps_max, "{sway_ms} ms: {gaps}");
+        }
+    }
+
     #[test]
     fn a_deep_buffer_offers_to_skip_and_only_then() {
         let mut world = World::new();

@@ -211,10 +211,10 @@ fn onsets(ours: &Engine, clock: &Clock, n: u64, start: Instant) -> Vec<f64> {
         // The listener's socket is the clock: what comes before the next packet is due is listened to.
         while let Some(left) = due.checked_duration_since(clock.instant()).filter(|left| !left.is_zero()) {
             sockets[1].set_read_timeout(Some(left)).unwrap();
-            let mut datagram = [0; 200];
+            let mut datagram = [0; 172];
             let Ok(172) = sockets[1].recv(&mut datagram) else { continue };
             let arrival = clock.instant();
-            let loud = datagram[12..].iter().position(|code| code & 0x7f < 0x40);
+            let loud = datagram[12..172].iter().position(|code| code & 0x7f < 0x40);
             if let (Some(sample), true, Some(sent)) = (loud, quiet, begun) {
                 let sample = u32::try_from(sample).unwrap();
                 delays.push((arrival - sent).as_secs_f64() * 1000.0 + f64::from(sample) / 8.0);

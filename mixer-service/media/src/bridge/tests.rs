@@ -1,6 +1,8 @@
 //! The bridge among telephones, on virtual time. The telephones are streams of a second bridge: each plays a pitch of its
 //! own and listens, so the whole way is gone twice, with nothing but datagrams between.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{G711, Tone, pitch_level_db};
 
@@ -315,4 +317,33 @@ fn a_machine_that_slept_goes_on_from_now() {
     world.run(Duration::from_millis(20));
     assert!((240..=260).contains(&world.bridge.beats_skipped()));
     assert_eq!(world.bridge.poll(), Output::Wait(Some(world.now + BEAT)));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_datagrams_and_commands_never_panic_and_every_beat_sends_one_packet(
+        steps in proptest::collection::vec((0u8..9, any::<u64>(), proptest::collection::vec(any::<u8>(), 0..600)), 0..200),
+    ) {
+        let mut world = World::new();
+        let id = world.call(0);
+        for (kind, random, mut bytes) in steps {
+            match kind {
+                0 => world.tell(Command::Play(id, vec![Clip::new(vec![1; bytes.len()])], random)),
+                1 => world.tell(Command::Join(id, RoomKey(random % 3))),
+                2 => world.tell(Command::Leave(id)),
+                3 => world.tell(Command::PlayToRoom(RoomKey(random % 3), vec![Clip::new(vec![1; bytes.len()])])),
+                4 => world.tell(Command::Hush(id)),
+                _ => {
+                    // Half of them look like RTP at first sight.
+                    if let (true, Some(first)) = (random.is_multiple_of(2), bytes.first_mut()) {
+                        *first = 0x80;
+                    }
+                    world.bridge.handle(world.now, Input::Datagram(id, TELEPHONES, &bytes));
+                }
+            }
+            let sent = world.bridge.statistics(id).unwrap().packets_sent;
+            world.run(BEAT);
+            prop_assert_eq!(world.bridge.statistics(id).unwrap().packets_sent, sent + 1);
+        }
+    }
 }
