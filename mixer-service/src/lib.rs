@@ -13,7 +13,7 @@ pub mod engine;
 mod control;
 mod dialled;
 mod metrics;
-mod prompts;
+pub mod prompts;
 mod records;
 mod run;
 mod schedule;

@@ -5,6 +5,9 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::engine::{EngineMetrics, LATENESS_BOUNDS_US};
+use crate::sip::SipCounts;
+
 /// A value that anybody may raise or set and anybody may read.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
@@ -88,22 +91,74 @@ impl Metrics {
             ("conferences", "Conferences at present.", &self.conferences),
             ("bookings", "Bookings held.", &self.bookings),
         ];
-        let kinds = counters.iter().map(|row| ("counter", row)).chain(gauges.iter().map(|row| ("gauge", row)));
-        kinds.fold(String::new(), |mut text, (kind, (name, help, count))| {
-            let value = count.value();
-            // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "# HELP dialroom_mixer_{name} {help}\n# TYPE dialroom_mixer_{name} {kind}\ndialroom_mixer_{name} {value}\n"
-            );
-            text
-        })
+        let mut text = String::new();
+        counters.iter().for_each(|(name, help, count)| plain(&mut text, "counter", name, help, count.value()));
+        gauges.iter().for_each(|(name, help, count)| plain(&mut text, "gauge", name, help, count.value()));
+        text
     }
+}
+
+/// What signalling counts, as text.
+pub(crate) fn sip_text(counts: &SipCounts) -> String {
+    let mut text = String::new();
+    plain(&mut text, "counter", "sip_received_total", "SIP messages that reached us.", counts.received);
+    plain(&mut text, "counter", "sip_malformed_total", "Datagrams that are no SIP.", counts.malformed);
+    plain(&mut text, "counter", "sip_too_large_total", "Datagrams longer than the bound.", counts.too_large);
+    let refused = counts.refused.iter().map(|(why, count)| ((*why).to_owned(), *count));
+    labelled(&mut text, "sip_refused_total", "Requests turned away by the boundary.", "why", refused);
+    text
+}
+
+/// What the sound's worker counts, as text.
+pub(crate) fn engine_text(counts: &EngineMetrics) -> String {
+    let mut text = String::new();
+    plain(&mut text, "gauge", "streams", "Streams at present.", counts.streams);
+    plain(&mut text, "counter", "beats_total", "Beats of 20 ms.", counts.beats);
+    plain(&mut text, "counter", "beats_skipped_total", "Beats left out: the machine slept.", counts.beats_skipped);
+    plain(&mut text, "gauge", "beat_lateness_max_us", "The latest beat, microseconds.", counts.lateness_max_us);
+    plain(&mut text, "counter", "rtp_unsent_total", "Packets the system did not take.", counts.packets_unsent);
+    plain(&mut text, "counter", "orders_refused_total", "Orders to the worker refused.", counts.orders_refused);
+    plain(&mut text, "counter", "reports_lost_total", "Reports of the worker lost.", counts.reports_lost);
+    let bounds = LATENESS_BOUNDS_US.iter().map(ToString::to_string).chain(["more".to_owned()]);
+    labelled(
+        &mut text,
+        "beats_late_total",
+        "Beats by lateness, microseconds.",
+        "up_to_us",
+        bounds.zip(counts.lateness),
+    );
+    text
+}
+
+fn plain(text: &mut String, kind: &str, name: &str, help: &str, value: u64) {
+    head(text, kind, name, help);
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "dialroom_mixer_{name} {value}");
+}
+
+fn labelled(text: &mut String, name: &str, help: &str, label: &str, values: impl Iterator<Item = (String, u64)>) {
+    head(text, "counter", name, help);
+    for (which, value) in values {
+        let _ = writeln!(text, "dialroom_mixer_{name}{{{label}=\"{which}\"}} {value}");
+    }
+}
+
+fn head(text: &mut String, kind: &str, name: &str, help: &str) {
+    let _ = writeln!(text, "# HELP dialroom_mixer_{name} {help}\n# TYPE dialroom_mixer_{name} {kind}");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_tell_reasons_apart() {
+        let counts = SipCounts { refused: vec![("size", 2)], ..SipCounts::default() };
+        assert!(sip_text(&counts).contains("\ndialroom_mixer_sip_refused_total{why=\"size\"} 2\n"));
+        let counts = EngineMetrics { lateness: [1; LATENESS_BOUNDS_US.len() + 1], ..EngineMetrics::default() };
+        let text = engine_text(&counts);
+        assert!(text.contains("{up_to_us=\"100\"} 1\n") && text.contains("{up_to_us=\"more\"} 1\n"), "{text}");
+    }
 
     #[test]
     fn every_value_has_its_line() {

@@ -126,6 +126,7 @@ impl Mixer {
             events: broadcast::channel(MAX_EVENTS).0,
             questions: question_sender,
             metrics: Arc::clone(&metrics),
+            machines: Arc::default(),
             clock: clock.clone(),
             ready: Arc::new(AtomicBool::new(false)),
             stop: CancellationToken::new(),
@@ -143,6 +144,9 @@ impl Mixer {
         let listen = Listen { addresses: settings.sip.listen.clone(), advertised: settings.sip.advertised };
         let (sip, sip_events) =
             SipEndpoint::start(listen, Limits::default()).await.context("sip.listen: SIP cannot be started")?;
+
+        // Set once, here.
+        drop(control.machines.set((sip.clone(), engine.clone())));
 
         let (queue, writing) = records.queue(clock.clone(), Arc::clone(&metrics));
         let (settings_sender, settings_receiver) = watch::channel(Arc::clone(&settings));

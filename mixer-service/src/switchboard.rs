@@ -4,7 +4,7 @@
 //! everywhere, as a list. It touches no socket and reads no clock; `run` performs the list. A leg lives here from its
 //! INVITE to the `Ended` of signalling, which comes exactly once and is the only place where a leg is struck out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ use crate::sip::{CallKey, CallerHeaders, Codec, RemoteMedia, SipEvent};
 const MAX_LEGS: usize = 2000;
 /// A telephone that sends nothing for so long is gone without a word (robbed of its battery, its Wi-Fi, its NAT binding).
 const SILENCE_ENDS_CALL: Duration = Duration::from_secs(120);
+/// A last word is heard within 30 s, the engine promises. Should it not say so, the call ends all the same.
+const LAST_WORD_PATIENCE: Duration = Duration::from_secs(35);
 
 /// Every call of this mixer.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Switchboard {
     legs: BTreeMap<LegId, Leg>,
     calls: BTreeMap<CallKey, LegId>,
     rooms: BTreeMap<ConferenceId, RoomKey>,
+    /// Legs that hear their last word, and when patience with it ends; in order of both.
+    closing: VecDeque<(Instant, LegId)>,
     next_leg: u64,
     next_room: u64,
     actions: Vec<Action>,
@@ -141,6 +145,7 @@ impl Switchboard {
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            closing: VecDeque::new(),
             next_leg: 1,
             next_room: 1,
             actions: Vec::new(),
@@ -163,6 +168,7 @@ impl Switchboard {
             Happened::Time => self.tell(now, Input::Time),
             Happened::Shutdown => self.tell(now, Input::Shutdown),
         }
+        self.lose_patience(now.instant);
         self.metrics.legs.set(self.legs.len());
         self.metrics.conferences.set(self.rooms.len());
         std::mem::take(&mut self.actions)
@@ -170,7 +176,8 @@ impl Switchboard {
 
     /// When to come back at the latest.
     pub(crate) fn deadlines(&self) -> Deadlines {
-        self.deadlines
+        let patience = self.closing.front().map(|(until, _)| *until);
+        Deadlines { instant: self.deadlines.instant.into_iter().chain(patience).min(), ..self.deadlines }
     }
 
     /// Whether no call is left.
@@ -304,6 +311,12 @@ impl Switchboard {
         }
     }
 
+    fn lose_patience(&mut self, now: Instant) {
+        while let Some((_, id)) = self.closing.pop_front_if(|(until, _)| *until <= now) {
+            self.closed(id);
+        }
+    }
+
     fn no_port(&mut self, now: Now, stream: StreamId) {
         let id = leg_of(stream);
         let Some(leg) = self.legs.get_mut(&id) else { return };
@@ -338,12 +351,12 @@ impl Switchboard {
                     self.deadlines = Deadlines { instant, wall };
                     return;
                 }
-                output => self.order(output),
+                output => self.order(now, output),
             }
         }
     }
 
-    fn order(&mut self, output: Output) {
+    fn order(&mut self, now: Now, output: Output) {
         match output {
             Output::Answer(id) => self.answer(id),
             Output::Refuse(id, refusal) => self.refuse(id, refusal),
@@ -363,7 +376,7 @@ impl Switchboard {
                     self.actions.push(Action::PlayToRoom { room, language, sentences });
                 }
             }
-            Output::HangUp(leg, reason) => self.hang_up(leg, reason),
+            Output::HangUp(leg, reason) => self.hang_up(now, leg, reason),
             Output::Record(record) => self.actions.push(Action::Record(record)),
             Output::Event(event) => {
                 if event == Event::WrongEntries {
@@ -408,7 +421,7 @@ impl Switchboard {
         left.iter().for_each(|conference| self.drop_room_when_empty(conference));
     }
 
-    fn hang_up(&mut self, id: LegId, reason: EndReason) {
+    fn hang_up(&mut self, now: Now, id: LegId, reason: EndReason) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let after_playback = leg.stage == Stage::Connected && reason != EndReason::Shutdown;
         let is_open = matches!(leg.stage, Stage::Answered | Stage::Connected | Stage::Closing(_));
@@ -420,7 +433,9 @@ impl Switchboard {
         if is_open {
             self.actions.push(Action::Close { stream: stream_of(id), after_playback });
         }
-        if !after_playback {
+        if after_playback {
+            self.closing.push_back((now.instant + LAST_WORD_PATIENCE, id));
+        } else {
             self.actions.push(Action::HangUp { call: leg.call, reason: reason_text(reason) });
         }
     }

@@ -7,7 +7,6 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use dialroom_booking::{BookingId, HandedOver, HandedView, MAX_CALLERS, MAX_WINDOWS};
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +44,11 @@ pub(crate) async fn put(
     State(control): State<Control>,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Response> {
-    let booking = parse_booking(&parse_id(&id).map_err(IntoResponse::into_response)?, body)?;
+) -> Result<StatusCode, Problem> {
+    let booking = parse_booking(&parse_id(&id)?, body)?;
     let revision = booking.revision;
     let taken = control.schedule.put(booking).await;
-    answer(&control, &id, revision, taken).map_err(IntoResponse::into_response)
+    answer(&control, &id, revision, taken)
 }
 
 /// The revision at which a booking was deleted.
@@ -91,10 +90,9 @@ fn parse_id(id: &str) -> Result<BookingId, Problem> {
     BookingId::parse(id).map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()))
 }
 
-fn parse_booking(id: &BookingId, body: Result<Bytes, BytesRejection>) -> Result<HandedOver, Response> {
-    // Of a body that is too long or broken off: what the server says, as a problem.
-    let body = body.map_err(|why| Problem::new(why.status(), "the body is too long or broke off").into_response())?;
-    let refuse = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+fn parse_booking(id: &BookingId, body: Result<Bytes, BytesRejection>) -> Result<HandedOver, Problem> {
+    let body = body.map_err(|why| Problem::new(why.status(), "the body is too long or broke off"))?;
+    let refuse = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     // The parser's own words may repeat what it read, and that may be a PIN.
     let place = |why: serde_json::Error| format!("not a booking: line {}, column {}", why.line(), why.column());
     let booking: HandedOver = serde_json::from_slice(&body).map_err(|why| refuse(place(why)))?;

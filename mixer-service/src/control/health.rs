@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 
 use super::Control;
 use super::problem::Problem;
+use crate::metrics::{engine_text, sip_text};
 
 /// `GET /healthz`: the program runs.
 pub(crate) async fn alive() -> &'static str {
@@ -30,5 +31,10 @@ pub(crate) async fn ready(State(control): State<Control>) -> Result<&'static str
 
 /// `GET /metrics`: Prometheus text.
 pub(crate) async fn metrics(State(control): State<Control>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], control.metrics.text())
+    let mut text = control.metrics.text();
+    if let Some((sip, engine)) = control.machines.get() {
+        text.push_str(&sip_text(&sip.counters().read()));
+        text.push_str(&engine_text(&engine.metrics()));
+    }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

@@ -11,8 +11,8 @@ mod health;
 mod problem;
 mod token;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -25,9 +25,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::schedule::Schedule;
+use crate::sip::SipEndpoint;
 use problem::Problem;
 pub(crate) use token::Token;
 
@@ -49,6 +51,8 @@ pub(crate) struct Control {
     pub(crate) questions: mpsc::Sender<oneshot::Sender<Vec<ConferenceView>>>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
+    /// Signalling and sound, once they stand: they count for themselves.
+    pub(crate) machines: Arc<OnceLock<(SipEndpoint, Engine)>>,
     /// Time of deletions.
     pub(crate) clock: Clock,
     /// Whether calls are taken.

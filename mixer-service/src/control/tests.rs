@@ -41,6 +41,7 @@ impl World {
             events: broadcast::channel(4).0,
             questions: mpsc::channel(1).0,
             metrics: Arc::default(),
+            machines: Arc::default(),
             clock: Clock::real(),
             ready: Arc::default(),
             stop: CancellationToken::new(),

@@ -67,10 +67,10 @@ impl World {
         answer
     }
 
-    async fn call(&self, from: &str, tone_hz: u32) -> Telephone {
+    async fn call(&self, transport: Transport, from: &str, tone_hz: u32) -> Telephone {
         let local: IpAddr = [127, 0, 0, 1].into();
         let (number, from) = ("88".to_owned(), Some(from.to_owned()));
-        let dial = Dial { server: self.sip, transport: Transport::Udp, local, number, from };
+        let dial = Dial { server: self.sip, transport, local, number, from };
         let telephone = Telephone::place(dial).await.unwrap();
         telephone.answered().await.unwrap();
         telephone.tone(Some((tone_hz, -16.0)));
@@ -130,11 +130,14 @@ async fn two_telephones_talk_until_the_booking_is_deleted() {
     assert!(put.starts_with("HTTP/1.1 204"), "{put}");
 
     let dialled = clock.instant();
-    let bernd = world.call(BERND, 620).await;
+    let bernd = world.call(Transport::Udp, BERND, 620).await;
     let answered = clock.instant() - dialled;
     world.happens("joined").await;
-    println!("call to answer {answered:?}, call to joined by number, greeting included: {:?}", clock.instant() - dialled);
-    let guest = world.call(GUEST, 1150).await;
+    println!(
+        "call to answer {answered:?}, call to joined by number, greeting included: {:?}",
+        clock.instant() - dialled
+    );
+    let guest = world.call(Transport::Tcp, GUEST, 1150).await;
     guest.press("4711#482915#").await.unwrap();
     let keyed = clock.instant();
     world.happens("joined").await;
@@ -147,6 +150,8 @@ async fn two_telephones_talk_until_the_booking_is_deleted() {
     }
     let view = world.ask("GET", "/v1/conferences", "").await;
     assert!(view.contains("\"title\":\"Budget review\"") && view.contains("\"name\":\"Bernd\""), "{view}");
+    let metrics = world.ask("GET", "/metrics", "").await;
+    assert!(metrics.contains("dialroom_mixer_legs 2\n") && metrics.contains("dialroom_mixer_streams 2\n"), "{metrics}");
     assert!(!view.contains(BERND) && !view.contains(GUEST), "numbers are masked: {view}");
 
     assert!(world.ask("DELETE", "/v1/bookings/a?revision=2", "").await.starts_with("HTTP/1.1 204"));
@@ -159,6 +164,9 @@ async fn two_telephones_talk_until_the_booking_is_deleted() {
     assert!(records.contains("\"admission\":\"number\"") && records.contains("\"admission\":\"pin\""), "{records}");
     assert!(records.contains("\"end_reason\":\"cancelled\"") && !records.contains("482915"), "{records}");
 
+    let report = bernd.hang_up().await;
+    println!("INVITE to answer {:?}, to the first word {:?}", report.answered_after, report.first_sound_after);
+
     world.stop.send(()).unwrap();
     tokio::time::timeout(PATIENCE, world.served).await.unwrap().unwrap().unwrap();
 }
@@ -166,7 +174,7 @@ async fn two_telephones_talk_until_the_booking_is_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_program_is_a_goodbye_and_a_record() {
     let world = World::start().await;
-    let caller = world.call(GUEST, 620).await;
+    let caller = world.call(Transport::Udp, GUEST, 620).await;
     assert_eq!(caller.phase(), Phase::Talking);
     world.stop.send(()).unwrap();
     let cause = tokio::time::timeout(PATIENCE, caller.ended()).await.expect("a BYE");

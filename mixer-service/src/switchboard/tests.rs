@@ -299,3 +299,16 @@ fn shutdown_ends_every_call_at_once_with_its_record() {
     assert_eq!(done.iter().filter(|done| *done == "record Shutdown").count(), 2, "{done:?}");
     assert!(!has(&done, &["close after playback"]) && world.is_clean(), "{done:?}");
 }
+
+#[test]
+fn a_last_word_that_never_ends_ends_the_call_all_the_same() {
+    let mut world = World::new();
+    world.call(1, BERND, "88");
+    let (now, withdrawn) = (world.now, Change::Withdrawn(BookingId::parse("a").unwrap()));
+    // Nobody says `Report::Closed`.
+    world.board.handle(now, Happened::Schedule(withdrawn));
+    let patience = world.board.deadlines().instant.expect("a deadline").duration_since(now.instant);
+    assert_eq!(patience, LAST_WORD_PATIENCE);
+    assert_eq!(world.passes(patience), ["hang up"]);
+    assert!(world.is_clean());
+}
