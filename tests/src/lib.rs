@@ -12,6 +12,7 @@
     reason = "a test world fails by panicking and talks to whoever runs it"
 )]
 
+pub mod house;
 pub mod seed;
 mod world;
 

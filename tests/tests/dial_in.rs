@@ -1,0 +1,383 @@
+//! From the calendar to the sound, with the real programs: book, get the invitation, dial in, be let in and heard.
+//!
+//! Voices are tones of different pitch; listening is measuring pitches.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dialroom_tests::house::{House, SOON, eventually, keys, meeting, p99, time};
+use serde_json::{Value, json};
+
+const ANNA: &str = "+493023125001";
+const BERND: &str = "+493023125002";
+const CLARA: &str = "+493023125003";
+const DAVID: &str = "+493023125004";
+const EVA: &str = "+447700900123";
+const EVERYBODY: [&str; 3] = ["bernd@contoso.example", "clara@contoso.example", "eva@fabrikam.example"];
+
+/// A meeting that starts in five minutes: its line is open.
+async fn open_meeting(house: &House, subject: &str) -> (Value, Value) {
+    let start = house.now().await + TimeDelta::minutes(5);
+    let event = house.book(meeting(subject, start, 30, &EVERYBODY)).await;
+    (event, house.handed_over(subject).await)
+}
+
+fn mail_to<'a>(mails: &'a [Value], address: &str) -> &'a Value {
+    let to = |mail: &&Value| mail["headers"]["To"].as_str().is_some_and(|to| to.contains(address));
+    mails.iter().find(to).unwrap_or_else(|| panic!("no mail to {address}"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn instant(value: &Value) -> DateTime<Utc> {
+    text(value).parse().expect("RFC 3339")
+}
+
+fn has_part(mail: &Value, kind: &str) -> bool {
+    mail["parts"].as_array().expect("parts").iter().any(|part| part["type"] == kind)
+}
+
+#[tokio::test]
+async fn a_booked_meeting_is_written_to_everybody_and_dialled_by_name_and_by_pin() {
+    let house = House::open().await;
+    let (_, booking) = open_meeting(&house, "Budget review").await;
+    let (room, pin) = (text(&booking["room"]), text(&booking["pins"]["participant"]));
+
+    let mails = house.mails(4).await;
+    for address in EVERYBODY {
+        let mail = mail_to(&mails, address);
+        let calendar = &mail["calendars"][0];
+        let event = &calendar["events"][0];
+        assert_eq!((text(&calendar["method"]), event["sequence"].as_i64()), ("REQUEST", Some(0)), "{address}");
+        assert!(has_part(mail, "application/ics") && !has_part(mail, "text/calendar"), "an attachment, no invitation");
+        assert_eq!(text(&event["summary"]), "Budget review");
+        assert!(text(&event["organizer"]).eq_ignore_ascii_case("mailto:anna@contoso.example"), "{event:#}");
+        assert!(text(&event["conference"]).starts_with("tel:"), "{event:#}");
+        let plain = text(&mail["text"]);
+        assert!(plain.contains("+49 30 23125 88") && plain.contains(room) && plain.contains("tel:"), "{plain}");
+        assert!(plain.replace(' ', "").contains(pin), "{plain}");
+        for place in [&mail["headers"]["Subject"], &event["summary"], &event["location"]] {
+            assert!(!text(place).replace(' ', "").contains(pin), "no PIN in {place}");
+        }
+        assert!(!mail.to_string().replace(' ', "").contains(text(&booking["pins"]["moderator"])), "not his PIN");
+    }
+    assert!(text(&mail_to(&mails, "bernd")["text"]).contains("you need no PIN"), "Bernd is recognized");
+    assert!(text(&mail_to(&mails, "clara")["text"]).contains("brauchen Sie keine PIN"), "Clara reads German");
+    assert!(!text(&mail_to(&mails, "eva")["text"]).contains("no PIN"), "Eva is not");
+    let anna = mail_to(&mails, "anna@contoso.example");
+    assert!(text(&anna["text"]).replace(' ', "").contains(text(&booking["pins"]["moderator"])), "{anna:#}");
+    assert_eq!(anna["calendars"].as_array().map(Vec::len), Some(0), "no ICS for the organizer");
+
+    let hears = ["--expect-no-tone", "440", "--expect-tone", "650", "--expect-tone", "900"];
+    let bernd = house.call(&[&["--from", BERND, "--tone", "440", "88"], &hears[..]].concat());
+    house.until_in("Budget review", 1).await;
+    let keyed = keys(&booking);
+    let eva = house.call(&[
+        "--from",
+        EVA,
+        "--keys",
+        &keyed,
+        "--tone",
+        "650",
+        "--expect-tone",
+        "440",
+        "--expect-tone",
+        "900",
+        "--expect-no-tone",
+        "650",
+        "88",
+    ]);
+    let clara = house.call(&[
+        "--from",
+        CLARA,
+        "--tone",
+        "900",
+        "--expect-tone",
+        "440",
+        "--expect-tone",
+        "650",
+        "--expect-no-tone",
+        "900",
+        "88",
+    ]);
+    let inside = house.until_in("Budget review", 3).await;
+    let by: Vec<_> = inside.iter().map(|one| text(&one["admission"])).collect();
+    assert_eq!(by.iter().filter(|by| **by == "number").count(), 2, "{inside:#?}");
+    tokio::time::sleep(Duration::from_secs(4)).await; // they talk
+    let (bernd, eva, clara) = tokio::join!(bernd.hang_up(), eva.hang_up(), clara.hang_up());
+    for (who, own, report) in [("Bernd", 440, bernd), ("Eva", 650, eva), ("Clara", 900, clara)] {
+        let report = report.expect(who);
+        let others: Vec<f64> =
+            [440, 650, 900].into_iter().filter(|hz| *hz != own).map(|hz| report.heard(hz).1).collect();
+        println!(
+            "figure: {who}: others at {others:?} dB, own voice {:?}, {} packets lost",
+            report.heard(own),
+            report.report["packets_lost"]
+        );
+    }
+    let records =
+        eventually("three call records", SOON, async || Some(house.calls().await).filter(|calls| calls.len() == 3))
+            .await;
+    for record in &records {
+        assert!(instant(&record["joined"]) < instant(&record["ended"]), "{record:#}");
+        assert_eq!(text(&record["end_reason"]), "caller-hung-up");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_known_number_is_in_without_keys_and_soon() {
+    let house = House::open().await;
+    open_meeting(&house, "Quick").await;
+    let first = house.call(&["--from", ANNA, "--tone", "600", "88"]);
+    house.until_in("Quick", 1).await;
+    let inside = house.participants("Quick").await;
+    assert_eq!(inside[0]["moderator"], true, "the organizer's number is moderator");
+    let second =
+        house.call(&["--from", BERND, "--expect-tone", "600", "--for", "8", "88"]).report().await.expect("Bernd");
+    println!(
+        "figure: known number: answered after {} ms, first sound after {} ms",
+        second.report["answered_after_ms"], second.report["first_sound_after_ms"]
+    );
+    let _ = first.hang_up().await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_number_counts_only_from_a_trunk() {
+    let house = House::open().await;
+    let (_, booking) = open_meeting(&house, "Trust").await;
+    let stranger = house.call(&["--local", "127.0.0.2", "--from", BERND, "--for", "6", "88"]);
+    let claimed = stranger.report().await;
+    assert_eq!(claimed.report["status"], Value::Null, "answered, asked for room and PIN");
+    assert!(house.participants("Trust").await.is_empty());
+    let keyed = keys(&booking);
+    let stranger = house.call(&["--local", "127.0.0.2", "--from", BERND, "--keys", &keyed, "88"]);
+    let inside = house.until_in("Trust", 1).await;
+    assert_eq!(text(&inside[0]["admission"]), "pin");
+    let _ = stranger.hang_up().await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn three_wrong_entries_end_the_call_and_one_may_be_repeated() {
+    let house = House::open().await;
+    let (_, booking) = open_meeting(&house, "Guess").await;
+    let (room, right) = (text(&booking["room"]).to_owned(), keys(&booking));
+    let wrong = format!("{room}#000000#");
+    let thrice = format!("{wrong},,,,{wrong},,,,{wrong}");
+    let guesser = house.call(&["--from", EVA, "--keys", &thrice, "--expect-end", "", "88"]).report().await;
+    assert_eq!(text(&guesser.report["ended_by"]), "the other side", "{:#}", guesser.report);
+    assert!(house.participants("Guess").await.is_empty());
+    let once = format!("{wrong},,,,{right}");
+    let clumsy = house.call(&["--from", EVA, "--keys", &once, "88"]);
+    house.until_in("Guess", 1).await;
+    let _ = clumsy.hang_up().await;
+    let ends =
+        eventually("both records", SOON, async || Some(house.calls().await).filter(|calls| calls.len() == 2)).await;
+    assert_eq!(text(&ends[0]["end_reason"]), "wrong-entries", "{ends:#?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_calls_early_is_told_or_waits() {
+    let house = House::open().await;
+    let start = house.now().await + TimeDelta::minutes(60);
+    house.book(meeting("Later", start, 30, &EVERYBODY)).await;
+    let booking = house.handed_over("Later").await;
+    let keyed = keys(&booking);
+    let early = house.call(&["--from", EVA, "--keys", &keyed, "--expect-end", "", "88"]).report().await;
+    assert_eq!(text(&early.report["ended_by"]), "the other side", "told when the line opens: {:#}", early.report);
+    let told = eventually("the record", SOON, async || house.calls().await.into_iter().next()).await;
+    assert_eq!(text(&told["end_reason"]), "not-open");
+    assert_eq!(told["joined"], Value::Null);
+
+    // Four minutes before the line opens he waits with music, and is let in when it opens.
+    let opens = instant(&booking["windows"][0]["opens"]);
+    house.advance_to(opens - TimeDelta::minutes(4)).await;
+    let waiting = house.call(&["--from", BERND, "--tone", "500", "88"]);
+    let listener = house.call(&["--from", CLARA, "--expect-no-tone", "500", "--for", "9", "88"]).report().await;
+    let _ = listener.expect("waiting, nobody hears another");
+    assert!(house.participants("Later").await.is_empty());
+    house.advance_to(opens + TimeDelta::seconds(1)).await;
+    house.until_in("Later", 1).await;
+    let _ = waiting.hang_up().await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_moved_meeting_moves_its_line_and_a_deleted_one_ends_its_calls() {
+    let house = House::open().await;
+    let (event, booking) = open_meeting(&house, "Moving").await;
+    house.mails(4).await;
+    let later = instant(&booking["windows"][0]["start"]) + TimeDelta::minutes(90);
+    house.change(&event, json!({ "start": time(later), "end": time(later + TimeDelta::minutes(30)) })).await;
+    let moved = house.conference("Moving", |one| instant(&one["windows"][0]["start"]) == later).await;
+    assert_eq!((&moved["room"], &moved["pins"]), (&booking["room"], &booking["pins"]), "room and PIN stay");
+    let mails = house.mails(8).await;
+    for mail in &mails[4..] {
+        let told = text(&mail["text"]);
+        assert!(mail["calendars"].as_array().is_none_or(|all| all.iter().all(|one| one["method"] != "CANCEL")));
+        assert!(told.contains(&later.with_timezone(&chrono_tz::Europe::Berlin).format("%-H:%M").to_string()), "{told}");
+    }
+    house.advance_to(later).await;
+    house.handed_over("Moving").await;
+    let bernd = house.call(&["--from", BERND, "--expect-end", "", "88"]);
+    house.until_in("Moving", 1).await;
+    house.delete(&event).await;
+    let report = bernd.report().await.expect("ended by the house");
+    assert_eq!(text(&report.report["ended_by"]), "the other side");
+    assert_eq!(house.mail_files().len(), 8, "the calendar tells them that it is cancelled");
+    let records =
+        eventually("the record", SOON, async || Some(house.calls().await).filter(|calls| !calls.is_empty())).await;
+    assert_eq!(text(&records[0]["end_reason"]), "cancelled");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_line_closes_with_a_warning_and_then_ends_everybody() {
+    let house = House::open().await;
+    let (_, booking) = open_meeting(&house, "Ending").await;
+    let closes = instant(&booking["windows"][0]["closes"]);
+    let bernd = house.call(&["--from", BERND, "--expect-end", "", "88"]);
+    let clara = house.call(&["--from", CLARA, "--expect-end", "", "88"]);
+    house.until_in("Ending", 2).await;
+    house.advance_to(closes - TimeDelta::minutes(2) - TimeDelta::seconds(1)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await; // the warning is spoken
+    assert_eq!(house.participants("Ending").await.len(), 2, "warned, not ended");
+    house.advance_to(closes).await;
+    let (bernd, clara) = tokio::join!(bernd.report(), clara.report());
+    let (bernd, clara) = (bernd.expect("Bernd"), clara.expect("Clara"));
+    assert_eq!(
+        (text(&bernd.report["ended_by"]), text(&clara.report["ended_by"])),
+        ("the other side", "the other side")
+    );
+    let records =
+        eventually("both records", SOON, async || Some(house.calls().await).filter(|calls| calls.len() == 2)).await;
+    for record in &records {
+        assert_eq!(text(&record["end_reason"]), "window-closed");
+        assert!(record["person"].is_string() && instant(&record["joined"]) < instant(&record["ended"]), "{record:#}");
+    }
+    let late = house.call(&["--from", DAVID, "--for", "3", "88"]).report().await;
+    assert!(late.report["answered_after_ms"].is_u64());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_conference_without_a_calendar_gets_the_full_invitation() {
+    let house = House::open().await;
+    let start = house.now().await + TimeDelta::minutes(30);
+    let wanted = json!({
+        "title": "Überblick, Kosten; \"Plan\"",
+        "start": time(start),
+        "end": time(start + TimeDelta::minutes(30)),
+        "organizer": { "address": "anna@contoso.example", "name": "Anna Albrecht" },
+        "attendees": ["eva@fabrikam.example"],
+    });
+    let made = house.api(reqwest::Method::POST, "/api/v1/conferences", Some(wanted)).await.expect("booked");
+    assert!(made["room"].is_string() && made["pins"]["participant"].is_string(), "{made:#}");
+    let mails =
+        eventually("the invitation", SOON, async || Some(house.mail_files()).filter(|files| files.len() >= 2)).await;
+    let mails = dialroom_tests::house::read_mails(&mails).await;
+    let eva = mail_to(&mails, "eva@fabrikam.example");
+    assert!(has_part(eva, "text/calendar") && has_part(eva, "application/ics"), "{:#}", eva["parts"]);
+    let part = eva["parts"].as_array().expect("parts").iter().find(|part| part["type"] == "text/calendar");
+    assert_eq!(text(&part.expect("it is there")["method"]), "REQUEST");
+    for calendar in eva["calendars"].as_array().expect("two") {
+        assert_eq!(text(&calendar["method"]), "REQUEST");
+        assert_eq!(text(&calendar["events"][0]["summary"]), "Überblick, Kosten; \"Plan\"");
+        assert_eq!(text(&calendar["events"][0]["uid"]), text(&made["uid"]));
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_mail_follows_a_change_within_a_second() {
+    let house = House::open().await;
+    let bookings = if dialroom_tests::seed::is_long() { 1000 } else { 200 };
+    let start = house.now().await + TimeDelta::minutes(60);
+    let mut sent = Vec::new();
+    for n in 0..bookings {
+        let subject = format!("Load {n}");
+        let begun = std::time::SystemTime::now();
+        house.book(meeting(&subject, start + TimeDelta::minutes(n), 15, &["eva@fabrikam.example"])).await;
+        sent.push((subject, begun));
+        tokio::time::sleep(Duration::from_millis(25)).await; // forty changes a second
+    }
+    let wanted = 2 * sent.len();
+    let files = eventually("all mails", Duration::from_secs(60), async || {
+        Some(house.mail_files()).filter(|files| files.len() >= wanted)
+    })
+    .await;
+    let mut delays: Vec<f64> = Vec::new();
+    for mail in dialroom_tests::house::read_mails(&files).await {
+        let subject = text(&mail["headers"]["Subject"]);
+        let (_, begun) =
+            sent.iter().find(|(sent, _)| subject.ends_with(sent.as_str())).unwrap_or_else(|| panic!("{subject}"));
+        let accepted = std::fs::metadata(text(&mail["file"])).and_then(|file| file.modified()).expect("a time");
+        delays.push(accepted.duration_since(*begun).unwrap_or_default().as_secs_f64());
+    }
+    assert_eq!(delays.len(), wanted, "one mail a person");
+    println!("figure: change -> mail accepted: p99 {:.3} s of {} mails (asked: 1 s)", p99(&mut delays), delays.len());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn without_notifications_polling_finds_it() {
+    let house = House::open().await;
+    house.faults(json!({ "lost_notifications": 1.0 })).await;
+    let begun = std::time::Instant::now();
+    let start = house.now().await + TimeDelta::minutes(5);
+    house.book(meeting("Silent", start, 30, &["eva@fabrikam.example"])).await;
+    eventually("the mails", Duration::from_secs(90), async || Some(()).filter(|()| house.mail_files().len() == 2))
+        .await;
+    println!("figure: change -> mail without any notification: {:.1} s", begun.elapsed().as_secs_f64());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn twenty_in_one_conference_and_four_of_five_hear_all_others_and_never_themselves() {
+    let house = House::open().await;
+    let start = house.now().await + TimeDelta::minutes(5);
+    // Twenty pitches, none a multiple of another's, with room between them; five of them serve each room of five.
+    let pitches: Vec<u32> = (0..20).map(|n| 330 + 145 * n).collect();
+    for (subject, rooms, each) in [("Twenty", 1, 20), ("Five", 4, 5)] {
+        let mut phones = Vec::new();
+        for room in 0..rooms {
+            let subject = format!("{subject} {room}");
+            house.book(meeting(&subject, start, 30, &["eva@fabrikam.example"])).await;
+            let keyed = keys(&house.handed_over(&subject).await);
+            for &own in &pitches[..each] {
+                let (own, mut flags) = (own.to_string(), Vec::new());
+                let others: Vec<String> = pitches[..each].iter().map(u32::to_string).filter(|hz| *hz != own).collect();
+                let tone = format!("{own}@{}", if each > 5 { -30 } else { -18 });
+                flags.extend(["--keys", &keyed, "--tone", &tone, "--expect-no-tone", &own]);
+                others.iter().for_each(|hz| flags.extend(["--expect-tone", hz]));
+                flags.push("88");
+                phones.push((own.clone(), subject.clone(), house.call(&flags)));
+            }
+        }
+        for room in 0..rooms {
+            house.until_in(&format!("{subject} {room}"), each).await;
+        }
+        tokio::time::sleep(Duration::from_secs(6)).await; // all of them talk
+        let (mut lost, mut quietest, mut loudest) = (0, f64::INFINITY, f64::NEG_INFINITY);
+        let reports = futures_util::future::join_all(
+            phones.into_iter().map(|(own, room, phone)| async move { (own, room, phone.hang_up().await) }),
+        );
+        for (own, room, report) in reports.await {
+            let report = report.expect(&format!("{own} Hz in {room}"));
+            lost += report.report["packets_lost"].as_i64().unwrap_or_default();
+            for hz in pitches[..each].iter().filter(|hz| hz.to_string() != own) {
+                let (_, level) = report.heard(*hz);
+                (quietest, loudest) = (quietest.min(level), loudest.max(level));
+            }
+        }
+        println!(
+            "figure: {rooms} x {each} legs: others heard at {quietest:.1} to {loudest:.1} dB, {lost} packets lost"
+        );
+    }
+    house.close().await;
+}
