@@ -3,6 +3,7 @@
 //! A folder each in `calendar-fixtures/stories/`: `story.txt` tells when which file was read from whose mailbox, the JSON
 //! files are as Graph sends them, `expected.txt` is the outcome. Rooms are named by letters and PINs only as kept or new,
 //! so that the text says what was decided and not what was drawn. `DIALROOM_BLESS=1` writes the outcome as expected.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of a test")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -105,7 +105,7 @@ pub(crate) mod tests {
     }
 
     fn check(rule: MarkRule, marks: Marks, expected: bool) {
-        let fired = matching_rule(&[rule.clone()], &appointment(marks.clone()));
+        let fired = matching_rule(std::slice::from_ref(&rule), &appointment(marks.clone()));
         assert_eq!(fired.is_some(), expected, "{rule:?} {marks:?}");
     }
 

@@ -3,6 +3,7 @@
 //!
 //! The judge beside the planner is a plain list of what was promised to whom, compared window by window; it shares no code
 //! with the ledger. The seed is printed; `DIALROOM_SEED=n cargo test -p connector-planner --test ledger` replays it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,10 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use connector_calendar::{Appointment, AppointmentDate, Attendee, MarkRule, Marks};
 use connector_planner::{
-    Change, Decision, Difference, Directory, HandOff, Ledger, LetterKind, Plan, PlanRules, Seen, Sighting, Stored, plan,
+    Block, Change, Decision, Difference, Directory, HandOff, Hold, Ledger, LetterKind, Plan, PlanRules, Seen, Sighting,
+    Stored, choose_room, plan,
 };
 use dialroom_booking::{
-    Booking, BookingState, Delivery, EmailAddress, Language, Origin, Person, Response, Role, RoomNumber, RoomRanges,
+    Booking, BookingId, BookingState, Delivery, DialInWindow, EmailAddress, Language, Origin, Person, Response, Role,
+    RoomNumber, RoomRanges,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -285,4 +288,31 @@ fn no_two_overlapping_windows_share_a_room() {
     }
     world.pass(60 * 24 * 7 * 60);
     assert!(world.ledger.is_empty(), "{} blocks leaked", world.ledger.len());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the figure is a time")]
+fn a_million_windows_are_searched_at_once() {
+    let (ranges, mut rng) = (RoomRanges::parse("1000-7999").unwrap(), ChaCha20Rng::seed_from_u64(1));
+    let first: DateTime<Utc> = "2026-11-02T08:00:00Z".parse().unwrap();
+    let block = |hour: i64| {
+        let start = first + TimeDelta::hours(2 * hour);
+        let window =
+            DialInWindow::new(start, start + TimeDelta::hours(1), TimeDelta::minutes(10), TimeDelta::minutes(15));
+        let window = window.unwrap();
+        (window, Block::new(&window, GUARD))
+    };
+    let id = |number: usize| BookingId::parse(&format!("b{number}")).unwrap();
+    let hold =
+        |number| Hold::new(ranges.nth(number % 7000).unwrap(), id(number), &[block((number / 7000) as i64).1], &[]);
+    let ledger = Ledger::from_holds((0..1_000_000).filter(|number| number % 10 != 0).map(hold));
+    let searches = 2000;
+    let begun = std::time::Instant::now();
+    for hour in 0..searches {
+        let (window, block) = block(hour % 142);
+        choose_room(&ledger, &ranges, &[block], &id(0), &window, &mut rng).unwrap();
+    }
+    let each = begun.elapsed() / u32::try_from(searches).unwrap();
+    println!("figure: a free number among {} blocks, nine in ten taken: {each:?}", ledger.len());
+    assert!(each.as_micros() < 2000, "{each:?} even without optimization");
 }
