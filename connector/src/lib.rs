@@ -25,4 +25,7 @@ mod mixer_link;
 mod console;
 mod metrics;
 
+#[cfg(test)]
+mod whole_way;
+
 pub use run::{DemoLink, Options, run};

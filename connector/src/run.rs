@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use dialroom_host::{Clock, Store, seal_key_file, shutdown_asked, token_file};
 use dialroom_settings::Settings;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::console::{self, Console};
 use crate::directory::Directory;
@@ -22,7 +24,7 @@ use crate::pipeline::{self, Shared};
 use crate::post::Postman;
 use crate::settings_watch;
 use crate::shelf::Shelf;
-use crate::source::graph::{Doorbells, GraphClient, Watching, watch as watch_graph};
+use crate::source::graph::{Doorbells, GraphClient, Watching, mailboxes, watch as watch_graph};
 use crate::store::Keep;
 
 /// How long requests under way may take at the end.
@@ -62,8 +64,7 @@ pub(crate) async fn run_until(
     stop: impl Future<Output = anyhow::Result<()>> + Send,
 ) -> anyhow::Result<()> {
     let Options { settings: file, clock, demo } = options;
-    let text = std::fs::read_to_string(&file).with_context(|| format!("settings {}", file.display()))?;
-    let read = Arc::new(Settings::read(&file, &text)?);
+    let read = Arc::new(Settings::load(&file)?);
     let (sender, settings) = watch::channel(Arc::clone(&read));
     let folder = read.store.data.join("connector");
     let seal = seal_key_file(&folder.join("seal.key"))?;
@@ -77,7 +78,7 @@ pub(crate) async fn run_until(
         TcpListener::bind(read.http.listen).await.with_context(|| format!("http.listen {}", read.http.listen))?;
 
     let (metrics, shelf, doorbells) = (Arc::<Metrics>::default(), Arc::<Shelf>::default(), Arc::<Doorbells>::default());
-    let (hand_offs, unread) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (hand_offs, unread) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(mailboxes(&read).len())));
     let (mails, posted) = mpsc::unbounded_channel();
     let postman = Arc::new(Postman::new(settings.clone(), clock.clone()));
     let outbox = Outbox::open(keep.clone(), clock.clone(), Arc::clone(&metrics), postman)?;
@@ -120,7 +121,12 @@ pub(crate) async fn run_until(
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     // The listener first: Graph calls it while the first subscription is being made.
-    tasks.spawn(async move { Ok(axum::serve(listener, console::router(console)).await?) });
+    let stopping = CancellationToken::new();
+    let mut server = tokio::spawn({
+        let stopping = stopping.clone();
+        let serving = axum::serve(listener.tap_io(|stream| drop(stream.set_nodelay(true))), console::router(console));
+        async move { serving.with_graceful_shutdown(stopping.cancelled_owned()).await }
+    });
     tasks.spawn(async move { Ok(worker.run().await?) });
     tasks.spawn(async move { Ok(outbox.run(posted).await?) });
     tasks.spawn({
@@ -154,13 +160,17 @@ pub(crate) async fn run_until(
         Some(ended) = tasks.join_next() => ended.map_err(anyhow::Error::from).and_then(|ended| {
             ended.and_then(|()| Err(anyhow::anyhow!("a part of the connector ended by itself")))
         }),
+        ended = &mut server => Err(anyhow::anyhow!("the listener ended by itself: {ended:?}")),
     };
+    stopping.cancel();
+    // A page's event stream never ends by itself; neither may keep us from ending.
+    let in_time = async { drop((&mut server).await) };
+    tokio::select! {
+        () = in_time => {}
+        () = clock.sleep_until(clock.instant() + GRACE) => server.abort(),
+    }
     // Whatever is cut off here is found again in the store at the next start.
     tasks.abort_all();
-    let drained = async { while tasks.join_next().await.is_some() {} };
-    tokio::select! {
-        () = drained => {}
-        () = clock.sleep_until(clock.instant() + GRACE) => tracing::warn!("some parts did not end in time"),
-    }
+    while tasks.join_next().await.is_some() {}
     ended
 }

@@ -24,14 +24,7 @@ pub(crate) async fn follow(file: PathBuf, sender: watch::Sender<Arc<Settings>>) 
                 }
             } => {}
         }
-        let text = match tokio::fs::read_to_string(&file).await {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::warn!(%error, file = %file.display(), "settings cannot be read, the former stay");
-                continue;
-            }
-        };
-        match Settings::read(&file, &text) {
+        match Settings::load(&file) {
             Ok(read) => {
                 let held = Arc::clone(&sender.borrow());
                 for key in needs_restart(&held, &read) {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::subscriptions::{NewSubscription, Renewal};
 use super::retry::{MAX_TRIES, MAX_WAIT, may_repeat, pause};
 use super::token::{TokenError, TokenSource};
 use crate::metrics::Metrics;
@@ -100,9 +101,9 @@ pub(crate) enum Ask {
     /// GET of this URL.
     Get(Url),
     /// POST /subscriptions.
-    Subscribe(String),
+    Subscribe(NewSubscription),
     /// PATCH /subscriptions/{id}.
-    Renew(String, String),
+    Renew(String, Renewal),
     /// DELETE /subscriptions/{id}.
     Unsubscribe(String),
 }
@@ -273,8 +274,8 @@ impl GraphClient {
                 *AsMut::<Url>::as_mut(&mut request) = url.clone();
                 request
             }
-            Ask::Subscribe(body) => sdk.subscriptions().create_subscription(body),
-            Ask::Renew(id, body) => sdk.subscription(id).update_subscription(body),
+            Ask::Subscribe(wanted) => sdk.subscriptions().create_subscription(wanted),
+            Ask::Renew(id, renewal) => sdk.subscription(id).update_subscription(renewal),
             Ask::Unsubscribe(id) => sdk.subscription(id).delete_subscription(),
         };
         let headers = request.headers_mut();

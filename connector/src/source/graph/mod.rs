@@ -13,5 +13,5 @@ mod webhook;
 
 pub(crate) use client::{GraphClient, GraphError, NO_MAILBOX};
 pub(crate) use subscriptions::Subscription;
-pub(crate) use watch::{Watching, watch};
+pub(crate) use watch::{Watching, mailboxes, watch};
 pub(crate) use webhook::{Doorbells, MAX_BODY_BYTES, MAX_VALIDATION_TOKEN_LEN};

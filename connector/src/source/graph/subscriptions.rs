@@ -42,6 +42,31 @@ impl std::fmt::Debug for Subscription {
     }
 }
 
+/// The body that makes one.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewSubscription {
+    change_type: &'static str,
+    notification_url: String,
+    lifecycle_notification_url: String,
+    resource: String,
+    expiration_date_time: String,
+    client_state: String,
+}
+
+impl std::fmt::Debug for NewSubscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewSubscription").field("resource", &self.resource).finish_non_exhaustive()
+    }
+}
+
+/// The body that prolongs one.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Renewal {
+    expiration_date_time: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Made {
@@ -102,8 +127,8 @@ async fn renew(
     mailbox: &str,
     held: Subscription,
 ) -> Result<Subscription, GraphError> {
-    let body = |life| serde_json::json!({ "expirationDateTime": expiry(clock, life) }).to_string();
-    let ask = |life| graph.ask(mailbox, Ask::Renew(held.id.clone(), body(life)));
+    let renewal = |life| Renewal { expiration_date_time: expiry(clock, life) };
+    let ask = |life| graph.ask(mailbox, Ask::Renew(held.id.clone(), renewal(life)));
     let answer = match ask(LIFE_MINUTES).await {
         Err(GraphError::Refused(refusal)) if refusal.status == 400 => ask(SHORT_LIFE_MINUTES).await?,
         other => other?,
@@ -119,20 +144,17 @@ async fn make(
     notification_url: &str,
 ) -> Result<Subscription, GraphError> {
     let client_state = fresh_secret();
-    let body = |life| {
-        let body = serde_json::json!({
-            "changeType": "created,updated,deleted",
-            "notificationUrl": notification_url,
-            "lifecycleNotificationUrl": notification_url,
-            "resource": resource(mailbox),
-            "expirationDateTime": expiry(clock, life),
-            "clientState": client_state,
-        });
-        body.to_string()
+    let wanted = |life| NewSubscription {
+        change_type: "created,updated,deleted",
+        notification_url: notification_url.to_owned(),
+        lifecycle_notification_url: notification_url.to_owned(),
+        resource: resource(mailbox),
+        expiration_date_time: expiry(clock, life),
+        client_state: client_state.clone(),
     };
-    let answer = match graph.ask(mailbox, Ask::Subscribe(body(LIFE_MINUTES))).await {
+    let answer = match graph.ask(mailbox, Ask::Subscribe(wanted(LIFE_MINUTES))).await {
         Err(GraphError::Refused(refusal)) if refusal.status == 400 => {
-            graph.ask(mailbox, Ask::Subscribe(body(SHORT_LIFE_MINUTES))).await?
+            graph.ask(mailbox, Ask::Subscribe(wanted(SHORT_LIFE_MINUTES))).await?
         }
         other => other?,
     };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use chrono::Timelike;
 use dialroom_booking::EmailAddress;
 use dialroom_host::{Batch, Clock};
 use dialroom_settings::Settings;
@@ -69,8 +70,10 @@ pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
     let mut settings = watching.settings.clone();
     let mut tasks: JoinSet<Result<(), KeepError>> = JoinSet::new();
     let mut running = HashMap::new();
+    // Those of the start are counted as unread before anybody can ask whether we are ready.
+    let mut counted = mailboxes(&settings.borrow());
     loop {
-        let wanted = wanted(&settings.borrow_and_update());
+        let wanted = mailboxes(&settings.borrow_and_update());
         running.retain(|address: &EmailAddress, task: &mut tokio::task::AbortHandle| {
             let stays = wanted.contains(address);
             if !stays {
@@ -80,11 +83,14 @@ pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
         });
         for address in wanted {
             if !running.contains_key(&address) {
-                watching.unread.fetch_add(1, Ordering::Relaxed);
+                if !counted.contains(&address) {
+                    watching.unread.fetch_add(1, Ordering::Relaxed);
+                }
                 let task = Task::new(watching.clone(), address.clone());
                 running.insert(address, tasks.spawn(task.run()));
             }
         }
+        counted.clear();
         tokio::select! {
             changed = settings.changed() => match changed {
                 Ok(()) => watching.doorbells.look_anew(),
@@ -95,7 +101,8 @@ pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
     }
 }
 
-fn wanted(settings: &Settings) -> Vec<EmailAddress> {
+/// Every mailbox that these settings have watched, each once.
+pub(crate) fn mailboxes(settings: &Settings) -> Vec<EmailAddress> {
     let Some(graph) = &settings.graph else { return Vec::new() };
     let mut wanted: Vec<_> = graph.mailboxes.iter().chain(&graph.resource_mailbox).cloned().collect();
     wanted.sort();
@@ -227,7 +234,9 @@ impl Task {
             Some(state) => state,
             None => {
                 // Durable before the first round: an entry made while that round fails is not older than it.
-                let state = SyncState { first_sync: now, delta_link: None, full_at: now };
+                // Whole seconds, as Graph counts: what is made in this second is not older than it.
+                let first_sync = now.with_nanosecond(0).unwrap_or(now);
+                let state = SyncState { first_sync, delta_link: None, full_at: now };
                 let mut batch = Batch::default();
                 store::put_sync(&mut batch, &self.address, &state);
                 keep.commit(batch).await?;
