@@ -21,6 +21,7 @@ use super::call::{Order, Wire};
 use super::counters::{Refusal, SipCounters};
 use super::dialog::tag_of;
 use super::listen::{self, Listener};
+use super::stream::Streams;
 use super::{CallKey, LocalMedia, SipEvent, incoming, message, outgoing};
 
 /// Where to listen, UDP and TCP on each address; port 0 picks one that is free for both.
@@ -131,6 +132,7 @@ impl SipEndpoint {
             advertised: listen.advertised,
             limits,
             counters,
+            streams: Streams::default(),
             events,
             table: Mutex::default(),
             next: AtomicU64::new(1),
@@ -154,6 +156,13 @@ impl SipEndpoint {
     #[must_use]
     pub fn calls(&self) -> usize {
         self.shared.table().calls.len()
+    }
+
+    /// All that the table remembers of calls.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        let table = self.shared.table();
+        table.calls.len() + table.dialogs.len() + table.initial.len() + table.in_setup
     }
 
     /// The counts, for `/metrics`.
@@ -208,6 +217,7 @@ pub(super) struct Shared {
     pub(super) advertised: Option<IpAddr>,
     pub(super) limits: Limits,
     pub(super) counters: Arc<SipCounters>,
+    pub(super) streams: Streams,
     events: mpsc::Sender<SipEvent>,
     table: Mutex<Table>,
     next: AtomicU64,

@@ -61,7 +61,8 @@ impl Arrival {
     fn of(seat: &Seat, invite: &Request, connection: &SipConnection) -> Option<Self> {
         let peer = source_of(connection)?;
         let source = socket_address(&peer)?;
-        let bound = socket_address(connection.get_addr())?;
+        let on_stream = connection.is_reliable().then(|| seat.shared.streams.local(source));
+        let bound = on_stream.unwrap_or_else(|| socket_address(connection.get_addr()))?;
         let local = local_towards(&seat.shared, bound, source);
         let public = SocketAddr::new(seat.shared.advertised.unwrap_or(local), bound.port());
         let ends = Ends::of(connection.clone(), peer, public);

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use rsipstack::sip::Transport;
-use rsipstack::transport::tcp::TcpConnection;
 use rsipstack::transport::transport_layer::DomainResolver;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use super::counters::SipCounters;
 use super::endpoint::Shared;
+use super::stream;
 use super::tidy::TidySocket;
 
 /// One address we listen on.
@@ -27,8 +26,6 @@ pub(super) struct Listener {
 
 /// With port 0 the system picks the port for TCP, and UDP may have it taken; then we try the next.
 const PORT_ATTEMPTS: usize = 32;
-/// A stream that says nothing for so long is closed; telephones that keep one open send keep-alives.
-const IDLE_STREAM: Duration = Duration::from_secs(300);
 /// Longest wait for a TCP connection of ours.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: out of file handles, most likely.
@@ -41,7 +38,6 @@ pub(super) async fn open(
     stop: &CancellationToken,
 ) -> anyhow::Result<(Vec<(Listener, TcpListener)>, TransportLayer)> {
     let layer = TransportLayer::new_with_domain_resolver(stop.clone(), Box::new(NoNames));
-    layer.set_stream_idle_timeout(IDLE_STREAM);
     let mut listeners = Vec::new();
     for address in addresses {
         let (udp, tcp) = bind_both(*address).await.with_context(|| format!("listening for SIP on {address}"))?;
@@ -78,29 +74,25 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        if shared.stack.transport_layer.connections_count() < shared.limits.tcp_connections {
-            let _ = add_stream(&shared, stream);
+        if shared.streams.len() < shared.limits.tcp_connections {
+            let _ = stream::serve(&shared, stream).await;
         }
     }
 }
 
-fn add_stream(shared: &Shared, stream: TcpStream) -> anyhow::Result<SipConnection> {
-    let _ = stream.set_nodelay(true);
-    let local = SipAddr { r#type: Some(Transport::Tcp), addr: stream.local_addr()?.into() };
-    let connection = SipConnection::Tcp(TcpConnection::from_stream(stream, local, Some(shared.stop.child_token()))?);
-    shared.stack.transport_layer.add_connection(connection.clone());
-    Ok(connection)
-}
-
 /// Opens a stream from the listener's address to a server.
-pub(super) async fn connect(shared: &Shared, listener: &Listener, server: SocketAddr) -> anyhow::Result<SipConnection> {
+pub(super) async fn connect(
+    shared: &Arc<Shared>,
+    listener: &Listener,
+    server: SocketAddr,
+) -> anyhow::Result<SipConnection> {
     let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.bind(SocketAddr::new(listener.bound.ip(), 0))?;
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(server))
         .await
         .map_err(|_| anyhow::anyhow!("no answer from {server} within {} s", CONNECT_TIMEOUT.as_secs()))?
         .with_context(|| format!("connecting to {server} over TCP"))?;
-    add_stream(shared, stream)
+    stream::serve(shared, stream).await
 }
 
 /// Names in SIP addresses are not looked up: what we answer goes to where the request came from.

@@ -14,6 +14,7 @@ mod listen;
 mod message;
 mod outgoing;
 mod sdp;
+mod stream;
 mod tidy;
 mod uri;
 

@@ -71,7 +71,7 @@ impl Side {
     /// Nothing of a call is left once it is over.
     async fn is_empty(&self) {
         let empty = async {
-            while self.sip.calls() > 0 {
+            while self.sip.remembered() > 0 {
                 tokio::task::yield_now().await;
             }
         };
@@ -365,7 +365,7 @@ async fn a_latin_1_name_without_length_is_a_call() {
     let invite = hand.request("INVITE", "1", "", &sdp("127.0.0.1", "sendrecv"));
     let without_length: Vec<&str> = invite.split("\r\n").filter(|line| !line.starts_with("Content-Length")).collect();
     let bytes: Vec<u8> =
-        without_length.join("\r\n").replace("Hand", "H\u{e4}nd").chars().map(|c| c as u32 as u8).collect();
+        without_length.join("\r\n").replace("Hand", "H\u{e4}nd").chars().map(|c| u8::try_from(c).unwrap()).collect();
     hand.send(bytes).await;
     let SipEvent::Incoming { call, headers, .. } = ours.next().await else { panic!("no call") };
     assert!(headers.from[0].contains("Händ"), "{}", headers.from[0]);
@@ -384,4 +384,31 @@ async fn rubbish_is_counted_and_disturbs_nobody() {
     assert!(hand.answer().await.starts_with("SIP/2.0 200 "));
     let counts = ours.sip.counters().read();
     assert_eq!((counts.too_large, counts.malformed), (1, 2));
+}
+
+#[tokio::test]
+async fn a_stream_is_tidied_like_a_datagram_and_rubbish_costs_only_itself() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let ours = Side::new().await;
+    let hand = Hand::new(ours.address()).await;
+    let over_tcp = |request: String| request.replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    let exchange = async |bytes: Vec<u8>| {
+        let mut stream = tokio::net::TcpStream::connect(ours.address()).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        let mut buf = vec![0; 8_192];
+        let len = tokio::time::timeout(PATIENCE, stream.read(&mut buf)).await.expect("an answer or the end").unwrap();
+        String::from_utf8(buf[..len].to_vec()).unwrap()
+    };
+    let options = over_tcp(hand.request("OPTIONS", "1", "", ""));
+    let latin_1 = options.replace("Hand", "H\u{e4}nd").chars().map(|c| u8::try_from(c).unwrap()).collect();
+    assert!(exchange(latin_1).await.starts_with("SIP/2.0 200 "));
+    assert!(exchange(options.replace("OPTIONS", "BREW").into_bytes()).await.starts_with("SIP/2.0 501 "));
+    assert_eq!(exchange(b"\r\n\r\n".to_vec()).await, "\r\n");
+    for length in ["18446744073709551615", "2000000000", "nonsense"] {
+        let endless = options.replace("Content-Length: 0", &format!("Content-Length: {length}"));
+        assert_eq!(exchange(endless.into_bytes()).await, "", "{length}");
+    }
+    assert!(exchange(options.into_bytes()).await.starts_with("SIP/2.0 200 "));
+    assert_eq!(ours.sip.counters().read().malformed, 3);
 }

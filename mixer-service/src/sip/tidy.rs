@@ -69,7 +69,7 @@ impl StackSocket for TidySocket {
 
 /// What becomes of a datagram.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict<'a> {
+pub(super) enum Verdict<'a> {
     /// To the library, tidied where it had to be.
     Pass(Cow<'a, [u8]>),
     /// Answered here: the library cannot even read it.
@@ -78,7 +78,7 @@ enum Verdict<'a> {
     Drop,
 }
 
-fn tidy(datagram: &[u8]) -> Verdict<'_> {
+pub(super) fn tidy(datagram: &[u8]) -> Verdict<'_> {
     if datagram.iter().all(u8::is_ascii_whitespace) {
         return Verdict::Pass(datagram.into());
     }
@@ -116,24 +116,26 @@ fn tidy(datagram: &[u8]) -> Verdict<'_> {
 
 /// Head with its empty line, and the rest; without an empty line all is head.
 fn split(datagram: &[u8]) -> (&[u8], &[u8]) {
-    let end = (0..datagram.len())
-        .filter(|at| datagram[*at] == b'\n')
-        .find_map(|at| match (datagram.get(at + 1), datagram.get(at + 2)) {
-            (Some(b'\n'), _) => Some(at + 2),
-            (Some(b'\r'), Some(b'\n')) => Some(at + 3),
-            _ => None,
-        })
-        .unwrap_or(datagram.len());
-    datagram.split_at(end)
+    datagram.split_at(head_end(datagram).unwrap_or(datagram.len()))
+}
+
+/// Where the body begins: behind the first empty line.
+pub(super) fn head_end(message: &[u8]) -> Option<usize> {
+    let line_ends = message.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+    line_ends.into_iter().find_map(|at| match (message.get(at + 1), message.get(at + 2)) {
+        (Some(b'\n'), _) => Some(at + 2),
+        (Some(b'\r'), Some(b'\n')) => Some(at + 3),
+        _ => None,
+    })
 }
 
 /// UTF-8 as it is; anything else is taken for Latin-1, which every byte sequence is.
-fn text_of(raw: &[u8]) -> Cow<'_, str> {
+pub(super) fn text_of(raw: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(raw)
         .map_or_else(|_| Cow::Owned(raw.iter().map(|byte| char::from(*byte)).collect()), Cow::Borrowed)
 }
 
-fn with_crlf<'a>(head: &'a Cow<'_, str>) -> Cow<'a, str> {
+fn with_crlf(head: &str) -> Cow<'_, str> {
     let bytes = head.as_bytes();
     let bare = bytes.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || bytes[at - 1] != b'\r'));
     if bare { Cow::Owned(head.replace("\r\n", "\n").replace('\n', "\r\n")) } else { Cow::Borrowed(head) }
@@ -164,9 +166,9 @@ impl StartLine {
 }
 
 /// Two lengths that differ, or one that is no number: a request smuggled past somebody.
-struct Contradiction;
+pub(super) struct Contradiction;
 
-fn content_length(head: &str) -> Result<Option<usize>, Contradiction> {
+pub(super) fn content_length(head: &str) -> Result<Option<usize>, Contradiction> {
     let mut found = None;
     for (name, value) in headers(head) {
         if name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("l") {
