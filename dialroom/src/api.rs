@@ -1,0 +1,83 @@
+//! The connector's API as the command's other parts call it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use dialroom_host::read_secret;
+use dialroom_settings::Settings;
+use serde_json::Value;
+
+use crate::demo;
+
+/// Time for one answer.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// Which connector is meant.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Which {
+    /// Settings of the connector; without it the running demo is meant
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Data folder of the demo that is meant
+    #[arg(long, value_name = "DIR", conflicts_with = "settings")]
+    data: Option<PathBuf>,
+}
+
+/// A connector that answers.
+#[derive(Debug)]
+pub(crate) struct Api {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    /// Finds address and token in settings or in the demo's file.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(crate) fn find(which: Which) -> anyhow::Result<Self> {
+        let client = client()?;
+        let Some(file) = which.settings else {
+            let demo = demo::find_demo(which.data)?;
+            return Ok(Self { client, url: demo.http, token: demo.api_token });
+        };
+        let settings = Settings::load(&file)?;
+        let token =
+            read_secret(&settings.http.token_file).context("the token is made when the connector first starts")?;
+        // A wildcard address is one to listen on, not one to call.
+        let ip = Some(settings.http.listen.ip()).filter(|ip| !ip.is_unspecified());
+        let ip = ip.unwrap_or_else(|| [127, 0, 0, 1].into());
+        let address = std::net::SocketAddr::from((ip, settings.http.listen.port()));
+        Ok(Self { client, url: format!("http://{address}"), token })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.client.get(format!("{}{path}", self.url))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.client.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let answer = request.bearer_auth(&self.token).send().await;
+        let answer = answer.map_err(reqwest::Error::without_url);
+        let answer = answer.with_context(|| format!("no connector answers at {}; is it running?", self.url))?;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        if !status.is_success() {
+            let why = body["detail"].as_str().or_else(|| body["title"].as_str()).unwrap_or("no reason given");
+            bail!("{status}: {why}");
+        }
+        Ok(body)
+    }
+}
+
+/// A client for our own programs: no proxy between them, no redirect away from them.
+pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
+    let builder =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_TIME);
+    builder.build().context("no HTTP client can be built")
+}
