@@ -12,7 +12,7 @@ use crate::reception::{Order, Reception};
 use crate::rtp::{Packet, Refusal};
 use crate::{FRAME_SAMPLES, Frame, Remote, StreamStatistics};
 
-/// A leg is dead when nothing came for so long (`facts` of robustness call it M8); told again as often.
+/// A leg of which nothing came for so long is probably dead; told again as often, the program decides.
 pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(30);
 /// Samples no larger than this are the idle pattern of either law, not a voice.
 const IDLE_PEAK: u16 = 8;
