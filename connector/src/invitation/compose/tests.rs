@@ -34,6 +34,12 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
+/// Checked once for all tests: that takes longer than a hundred mails.
+fn templates() -> &'static Templates {
+    static TEMPLATES: std::sync::LazyLock<Templates> = std::sync::LazyLock::new(|| Templates::load(None).unwrap());
+    &TEMPLATES
+}
+
 fn now() -> DateTime<Utc> {
     at("2026-11-20T08:00:00Z")
 }
@@ -101,7 +107,7 @@ fn letter(recipient: &Person, kind: LetterKind, ics: IcsKind, language: Language
 
 fn composed(booking: &Booking, letter: &Letter) -> ComposedMail {
     let posting = Posting { now: now(), message_id: "b1.1.0.x@contoso.example" };
-    compose(&Templates::load(None).unwrap(), &settings(""), booking, letter, &posting).unwrap()
+    compose(templates(), &settings(""), booking, letter, &posting).unwrap()
 }
 
 fn parsed(mail: &ComposedMail) -> Message<'_> {
@@ -192,11 +198,10 @@ fn a_refusal_says_why() {
     for language in Language::ALL {
         for refusal in [Refusal::SwitchedOff, Refusal::ForeignOrganizer] {
             let letter = letter(&single.organizer, LetterKind::Refused(refusal.clone()), IcsKind::None, language);
-            let mail =
-                compose_refusal(&Templates::load(None).unwrap(), &settings(""), &meeting, &letter, &posting).unwrap();
+            let mail = compose_refusal(templates(), &settings(""), &meeting, &letter, &posting).unwrap();
             insta::assert_snapshot!(format!("refused-{refusal:?}.{language}"), shown(&mail));
             assert!(matches!(
-                compose(&Templates::load(None).unwrap(), &settings(""), &single, &letter, &posting),
+                compose(templates(), &settings(""), &single, &letter, &posting),
                 Err(ComposeError::WrongLetter)
             ));
         }
@@ -226,7 +231,7 @@ fn no_pin_is_promised_away_that_the_mixer_would_ask_for() {
     let to_bernd = letter(&single().invitees[0].person, LetterKind::DialInData, IcsKind::None, Language::En);
     let promised = |more: &str| {
         let posting = Posting { now: now(), message_id: "b1@contoso.example" };
-        let mail = compose(&Templates::load(None).unwrap(), &settings(more), &single(), &to_bernd, &posting).unwrap();
+        let mail = compose(templates(), &settings(more), &single(), &to_bernd, &posting).unwrap();
         parsed(&mail).body_text(0).unwrap().contains("you need no PIN")
     };
     assert!(promised(""));
@@ -303,7 +308,7 @@ fn a_message_id_cannot_break_out() {
     let to = letter(&single().organizer, LetterKind::LineClosed, IcsKind::None, Language::En);
     for message_id in ["", "a", "a@b>\r\nBcc: <x@y", "a b@c", "<a@b>", "ä@b"] {
         let posting = Posting { now: now(), message_id };
-        let composed = compose(&Templates::load(None).unwrap(), &settings(""), &single(), &to, &posting);
+        let composed = compose(templates(), &settings(""), &single(), &to, &posting);
         assert!(matches!(composed, Err(ComposeError::MessageId)), "{message_id}");
     }
 }
