@@ -226,7 +226,8 @@ pub(super) fn say_bye(seat: &Seat, dialog: &mut Dialog, reason: &str) {
 
 /// Tells that a call is over.
 pub(super) async fn end(seat: &Seat, cause: Cause) {
-    tracing::info!(call = seat.call.0, %cause, "call ended");
+    // The text may be the peer's own and hold a number: it is for the call record, not for the log.
+    tracing::info!(call = seat.call.0, by = ?cause.by, status = ?cause.status, "call ended");
     seat.shared.tell(SipEvent::Ended { call: seat.call, cause }).await;
 }
 
