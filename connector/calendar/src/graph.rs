@@ -149,8 +149,8 @@ impl Reader<'_> {
         if truncated {
             self.problem("instances", "more dates than a booking holds; the later ones follow when they come nearer");
         }
+        appointment.endless_or_beyond_horizon = truncated || self.goes_on(master, appointment.time_zone, &dates);
         appointment.dates = dates;
-        appointment.endless_or_beyond_horizon = truncated || self.goes_on(master, appointment.time_zone);
     }
 
     fn instance(&mut self, dates: &mut Dates, event: &Lenient<Event>, series: &Appointment, page: usize) {
@@ -165,16 +165,29 @@ impl Reader<'_> {
         dates.insert(AppointmentDate { original_start, start, end, cancelled: event.is_cancelled.or(false) });
     }
 
-    fn goes_on(&self, master: &Event, zone: Tz) -> bool {
+    fn goes_on(&self, master: &Event, zone: Tz, dates: &[AppointmentDate]) -> bool {
         let Some(range) = master.recurrence.get().and_then(|recurrence| recurrence.range.get()) else { return false };
         let last_day = range.end_date.get().and_then(|day| day.parse::<NaiveDate>().ok());
         if range.kind.is("noEnd") {
             return true;
         }
-        // A numbered range ends where its count ends; Graph also writes the end date it computed, or year 1.
-        let ends = last_day.filter(|_| range.kind.is("endDate"));
-        ends.is_some_and(|day| day > self.context.horizon.with_timezone(&zone).date_naive())
-            || (ends.is_none() && range.number_of_occurrences.or(0) > Appointment::MAX_DATES as i64)
+        if range.kind.is("numbered") {
+            return range.number_of_occurrences.or(0) > dates.len() as i64 && self.next_is_beyond_horizon(dates);
+        }
+        last_day.is_some_and(|day| day > self.context.horizon.with_timezone(&zone).date_naive())
+    }
+
+    /// A counted series has more dates than came: either they are over, or the next one lies behind the horizon.
+    fn next_is_beyond_horizon(&self, dates: &[AppointmentDate]) -> bool {
+        match dates {
+            [.., before, last] => {
+                let step = last.original_start - before.original_start;
+                last.original_start.checked_add_signed(step).is_none_or(|next| next > self.context.horizon)
+            }
+            // Of a yearly series one date is in sight.
+            [only] => only.original_start + TimeDelta::days(366) > self.context.horizon,
+            [] => false,
+        }
     }
 
     fn organizer(&self, event: &Event) -> Result<Person, GraphError> {

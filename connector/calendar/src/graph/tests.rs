@@ -180,6 +180,15 @@ fn a_series_has_all_its_dates() {
         let endless = master.replace(r#"{"type":"endDate","endDate":"2026-12-24"}"#, range);
         assert!(read_with(&endless, &[&pages[0]]).unwrap().0.endless_or_beyond_horizon, "{range}");
     }
+    // A counted series of which the next date lies behind the horizon goes on; one whose other dates are over does not.
+    for (year, goes_on) in [("2027", true), ("2026", false)] {
+        let numbered = r#"{"type":"numbered","endDate":"0001-01-01","numberOfOccurrences":60}"#;
+        let counted = master.replace(r#"{"type":"endDate","endDate":"2026-12-24"}"#, numbered);
+        let (first, last) = (date(20, "", "").replace("2026", year), date(27, "", "").replace("2026", year));
+        let page = format!(r#"{{"value":[{first},{last}]}}"#);
+        let counted = counted.replace("\"OID.AAMk=.2026-12-17\",", "");
+        assert_eq!(read_with(&counted, &[&page]).unwrap().0.endless_or_beyond_horizon, goes_on, "{year}");
+    }
 }
 
 #[test]
