@@ -106,35 +106,27 @@ impl MixerLink {
     }
 
     async fn hand_over(&self, id: &BookingId, revisions: &[u64]) -> Result<bool, KeepError> {
-        // A row without its booking cannot come from us; it would be asked for for ever.
-        let told = match self.shelf.find(id) {
-            None => Some(u64::MAX),
-            Some(booking) => match self.tell(&booking).await {
-                Ok(Taken::Yes | Taken::Newer) => {
-                    self.metrics.hand_offs.add();
-                    Some(booking.revision)
-                }
-                Ok(Taken::Conflict) => {
-                    self.metrics.hand_off_conflicts.add();
-                    tracing::error!(booking = %id, revision = booking.revision, "the mixer holds something else under this revision");
-                    Some(booking.revision)
-                }
-                Err(error) => {
-                    self.metrics.hand_offs_failed.add();
-                    tracing::debug!(booking = %id, %error, "not handed over, it is tried again");
-                    None
-                }
-            },
-        };
-        let Some(told) = told else { return Ok(false) };
-        let mut batch = Batch::default();
-        let done: Vec<_> = revisions.iter().filter(|revision| **revision <= told).collect();
-        done.iter().for_each(|revision| store::hand_off_done(&mut batch, id, **revision));
-        if !done.is_empty() {
-            self.keep.commit(batch).await?;
+        // Committed, but not on the shelf yet: the bell rings once it is.
+        let Some(booking) = self.shelf.find(id) else { return Ok(true) };
+        match self.tell(&booking).await {
+            Ok(Taken::Yes | Taken::Newer) => self.metrics.hand_offs.add(),
+            Ok(Taken::Conflict) => {
+                self.metrics.hand_off_conflicts.add();
+                let revision = booking.revision;
+                tracing::error!(booking = %id, revision, "the mixer holds something else under this revision");
+            }
+            Err(error) => {
+                self.metrics.hand_offs_failed.add();
+                tracing::debug!(booking = %id, %error, "not handed over, it is tried again");
+                return Ok(false);
+            }
         }
-        // A revision above the shelf's was committed, but is not on the shelf yet: at once again.
-        Ok(done.len() == revisions.len())
+        let mut batch = Batch::default();
+        // A revision above the shelf's was committed meanwhile; it stays, and the bell rings for it too.
+        let told = revisions.iter().filter(|revision| **revision <= booking.revision);
+        told.for_each(|revision| store::hand_off_done(&mut batch, id, *revision));
+        self.keep.commit(batch).await?;
+        Ok(true)
     }
 
     async fn tell(&self, booking: &Booking) -> Result<Taken, MixerError> {

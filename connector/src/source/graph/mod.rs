@@ -11,6 +11,9 @@ mod token;
 mod watch;
 mod webhook;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use client::{GraphClient, GraphError, NO_MAILBOX};
 pub(crate) use subscriptions::Subscription;
 pub(crate) use watch::{Watching, mailboxes, watch};
