@@ -199,7 +199,7 @@ impl Worker {
         self.shared.keep.commit(batch).await
     }
 
-    async fn finish(&mut self, group: Group) -> Result<(), KeepError> {
+    async fn finish(&self, group: Group) -> Result<(), KeepError> {
         let Group { batch, bookings, posted, hand_offs, answers, changed } = group;
         if changed {
             self.shared.keep.commit(batch).await?;

@@ -285,7 +285,8 @@ impl World {
             "start": start.format("%Y-%m-%dT%H:%M:%S").to_string(), "duration_minutes": 30,
             "attendees": attendees, "categories": ["Telephone conference"],
         });
-        let answer = self.http.post(format!("{}/control/events", self.tenant.base_url)).json(&event).send().await.unwrap();
+        let answer =
+            self.http.post(format!("{}/control/events", self.tenant.base_url)).json(&event).send().await.unwrap();
         assert_eq!(answer.status(), 201);
         answer.json::<Value>().await.unwrap()["key"].as_str().unwrap().to_owned()
     }
@@ -313,7 +314,8 @@ async fn an_entry_becomes_a_line_moves_and_ends() {
     let (id, (revision, body)) = held.into_iter().next().unwrap();
     let body = body.unwrap();
     assert_eq!((revision, body["windows"].as_array().unwrap().len()), (1, 1));
-    let numbers: Vec<_> = body["callers"].as_array().unwrap().iter().map(|one| one["numbers"][0].as_str().unwrap()).collect();
+    let numbers: Vec<_> =
+        body["callers"].as_array().unwrap().iter().map(|one| one["numbers"][0].as_str().unwrap()).collect();
     assert_eq!(numbers, ["+493023125001", "+493023125002"], "the directory's numbers, in whatever spelling");
 
     let list = world.api("conferences").await;
@@ -385,7 +387,9 @@ async fn a_mail_that_may_have_arrived_is_sent_once_more_with_the_same_id() {
     world.mails.mood.send_replace(Mood::Mute);
     world.create("Mute", &[]).await;
     let mails = world.mails.until(|taken| taken.len() >= 2).await;
-    let id = |mail: &Taken| mail.message.lines().find(|line| line.to_ascii_lowercase().starts_with("message-id:")).map(str::to_owned);
+    let id = |mail: &Taken| {
+        mail.message.lines().find(|line| line.to_ascii_lowercase().starts_with("message-id:")).map(str::to_owned)
+    };
     assert!(id(&mails[0]).is_some() && id(&mails[0]) == id(&mails[1]));
     // The second silence was the last: given up, durably.
     let given_up = async {
@@ -462,7 +466,10 @@ async fn two_hundred_bookings_are_told_in_time() {
         .map(|(number, begun)| arrived[&format!("guest{number}@fabrikam.example")].duration_since(*begun))
         .collect();
     took.sort();
-    eprintln!("change to mail accepted, 200 bookings: median {:?}, p99 {:?}, most {:?}", took[100], took[197], took[199]);
+    eprintln!(
+        "change to mail accepted, 200 bookings: median {:?}, p99 {:?}, most {:?}",
+        took[100], took[197], took[199]
+    );
     assert!(took[197] < Duration::from_secs(5));
     let held = world.mixer.until(|held| held.len() == 200).await;
     assert!(held.values().all(|(revision, _)| *revision == 1));

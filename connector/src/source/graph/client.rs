@@ -19,8 +19,8 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use super::subscriptions::{NewSubscription, Renewal};
 use super::retry::{MAX_TRIES, MAX_WAIT, may_repeat, pause};
+use super::subscriptions::{NewSubscription, Renewal};
 use super::token::{TokenError, TokenSource};
 use crate::metrics::Metrics;
 

@@ -17,8 +17,10 @@ use crate::metrics::Metrics;
 
 /// What was asked for, and when.
 type Asked = Arc<Mutex<Vec<(String, Instant)>>>;
-/// Status, header and body of the answers to come; 200 when there are no more.
-type Answers = Arc<Mutex<VecDeque<(u16, Option<(&'static str, &'static str)>, String)>>>;
+/// Status, header and body of an answer.
+type Told<T> = (u16, Option<(&'static str, &'static str)>, T);
+/// Those to come; 200 when there are no more.
+type Answers = Arc<Mutex<VecDeque<Told<String>>>>;
 
 #[derive(Clone, Default)]
 struct Script {
@@ -40,12 +42,15 @@ async fn answer(State(script): State<Script>, request: Request) -> Response {
         None => "{}".into_response(),
         Some((status, header, body)) => {
             let status = StatusCode::from_u16(status).unwrap();
-            header.map_or_else(|| (status, body.clone()).into_response(), |header| (status, [header], body.clone()).into_response())
+            header.map_or_else(
+                || (status, body.clone()).into_response(),
+                |header| (status, [header], body.clone()).into_response(),
+            )
         }
     }
 }
 
-async fn graph(answers: &[(u16, Option<(&'static str, &'static str)>, &str)]) -> (GraphClient, Script, tempfile::TempDir) {
+async fn graph(answers: &[Told<&str>]) -> (GraphClient, Script, tempfile::TempDir) {
     let script = Script::default();
     let owned = answers.iter().map(|(status, header, body)| (*status, *header, (*body).to_owned()));
     script.answers.lock().unwrap().extend(owned);
@@ -130,7 +135,8 @@ async fn a_pause_beyond_patience_fails_at_once_and_rests_the_mailbox_alone() {
 
 #[tokio::test]
 async fn refusals_are_told_apart_by_code() {
-    let body = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"x","innerError":{{"request-id":"r1"}}}}}}"#);
+    let body =
+        |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"x","innerError":{{"request-id":"r1"}}}}}}"#);
     for (status, code, wanted) in [
         (404, "ErrorItemNotFound", "no such item"),
         (404, "MailboxNotEnabledForRESTAPI", "no mailbox"),
@@ -139,7 +145,7 @@ async fn refusals_are_told_apart_by_code() {
         (400, "SyncStateNotFound", "forgot"),
         (400, "ErrorInvalidRequest", "refuses"),
     ] {
-        let (graph, ..) = graph(&[(status, None, &body(code))]).await;
+        let (graph, _script, _folder) = graph(&[(status, None, &body(code))]).await;
         let told = graph.get("m", graph.url(&["users"], &[])).await.unwrap_err().to_string();
         assert!(told.contains(wanted) && told.contains("r1"), "{status} {code}: {told}");
     }
@@ -152,9 +158,12 @@ async fn a_link_to_another_host_is_not_followed() {
     assert!(own.as_str().ends_with("/v1.0/users/a%2Fb+c=/events?$filter=id%20eq%20%27x%20y%27"), "{own}");
     assert_eq!(graph.link(own.as_str()).unwrap(), own);
     let port = own.port().unwrap();
-    for foreign in
-        [format!("https://127.0.0.1:{port}/v1.0/x"), format!("http://127.0.0.1.evil.example:{port}/"), "http://127.0.0.1:1/".into(), "/x".into()]
-    {
+    for foreign in [
+        format!("https://127.0.0.1:{port}/v1.0/x"),
+        format!("http://127.0.0.1.evil.example:{port}/"),
+        "http://127.0.0.1:1/".into(),
+        "/x".into(),
+    ] {
         assert!(graph.link(&foreign).is_err(), "{foreign}");
     }
     assert!(whats(&script).is_empty());

@@ -4,6 +4,7 @@
 //! keep a short distance, so that a burst of notifications costs a few rounds and its last change is never left lying.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -75,19 +76,20 @@ pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
     loop {
         let wanted = mailboxes(&settings.borrow_and_update());
         running.retain(|address: &EmailAddress, task: &mut tokio::task::AbortHandle| {
-            let stays = wanted.contains(address);
+            // One that ended by a fault of ours begins anew.
+            let stays = wanted.contains(address) && !task.is_finished();
             if !stays {
                 task.abort();
             }
             stays
         });
         for address in wanted {
-            if !running.contains_key(&address) {
-                if !counted.contains(&address) {
+            if let Entry::Vacant(place) = running.entry(address) {
+                if !counted.contains(place.key()) {
                     watching.unread.fetch_add(1, Ordering::Relaxed);
                 }
-                let task = Task::new(watching.clone(), address.clone());
-                running.insert(address, tasks.spawn(task.run()));
+                let task = Task::new(watching.clone(), place.key().clone());
+                place.insert(tasks.spawn(task.run()));
             }
         }
         counted.clear();
@@ -227,7 +229,7 @@ impl Task {
     }
 
     /// Takes one round in; how long to pause when it failed.
-    async fn look(&mut self, mailbox: &Mailbox) -> Result<Option<Duration>, KeepError> {
+    async fn look(&self, mailbox: &Mailbox) -> Result<Option<Duration>, KeepError> {
         let Watching { keep, clock, metrics, .. } = &self.watching;
         let now = clock.wall();
         let state = match keep.sync(&self.address)? {
