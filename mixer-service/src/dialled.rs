@@ -5,13 +5,23 @@
 use dialroom_booking::{E164, HomeRegion, RoomNumber};
 use dialroom_settings::DialIn;
 
-/// The digits behind the conference number; empty for the number alone, and for anything that is no room number.
-pub(crate) fn dialled_along<'a>(called: &'a str, dial_in: &DialIn, home: HomeRegion) -> &'a str {
-    let numbers = spellings(dial_in, home);
-    // The longest wins: where `88` and `8812` are both spellings, `8812` names no room 12.
-    let longest =
-        numbers.iter().filter_map(|number| called.strip_prefix(number.as_str())).min_by_key(|rest| rest.len());
-    longest.filter(|rest| RoomNumber::parse(rest).is_ok()).unwrap_or_default()
+/// The conference number in every spelling.
+#[derive(Debug)]
+pub(crate) struct Door(Vec<String>);
+
+impl Door {
+    /// The door of these settings.
+    pub(crate) fn new(dial_in: &DialIn, home: HomeRegion) -> Self {
+        Self(spellings(dial_in, home))
+    }
+
+    /// The digits behind the conference number; empty for the number alone, and for anything that is no room number.
+    pub(crate) fn dialled_along<'a>(&self, called: &'a str) -> &'a str {
+        let rests = self.0.iter().filter_map(|number| called.strip_prefix(number.as_str()));
+        // The longest number wins: where `88` and `8812` are both spellings, `8812` names no room 12.
+        let rest = rests.min_by_key(|rest| rest.len());
+        rest.filter(|rest| RoomNumber::parse(rest).is_ok()).unwrap_or_default()
+    }
 }
 
 /// Every way in which the conference number may arrive.
@@ -54,7 +64,7 @@ mod tests {
             lead_minutes: 10,
             overrun_minutes: 15,
         };
-        assert_eq!(dialled_along(called, &dial_in, HomeRegion::GERMANY), expected, "{called}");
+        assert_eq!(Door::new(&dial_in, HomeRegion::GERMANY).dialled_along(called), expected, "{called}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use dialroom_host::{Clock, Store, seal_key_file, shutdown_asked, token_file};
+use dialroom_host::{Clock, FileWatch, Store, seal_key_file, shutdown_asked, token_file};
 use dialroom_settings::Settings;
 use mixer_conference::{ConferenceView, Now};
 use tokio::net::TcpListener;
@@ -101,6 +101,8 @@ impl Mixer {
     /// When a part cannot be opened.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let Options { settings: file, clock } = options;
+        // Watched before it is read: no change falls between the two.
+        let file_watch = FileWatch::new(file.clone());
         let settings = Arc::new(settings_watch::read(&file)?);
         let metrics = Arc::new(Metrics::default());
         let folder = settings.store.data.join("mixer");
@@ -154,7 +156,7 @@ impl Mixer {
         let tasks = Tasks {
             records: tokio::spawn(writing),
             control: tokio::spawn(control::serve(listener, control.clone())),
-            settings: tokio::spawn(settings_watch::watch(file, settings_sender, metrics)),
+            settings: tokio::spawn(settings_watch::watch(file, file_watch, settings_sender, metrics)),
             housekeeping: tokio::spawn(keep_house(schedule, records, settings_receiver.clone(), clock.clone())),
         };
         let inlets = Inlets { sip: sip_events, sound, changes, questions, settings: settings_receiver };

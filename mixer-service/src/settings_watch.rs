@@ -10,18 +10,18 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
-/// Watches `path` until nobody listens any more. The file is read when it changed, and at SIGHUP. A file with problems is
-/// told in the log, line by line, and changes nothing.
+/// Reads the file at `path` again when `file` tells a change, and at SIGHUP, until nobody listens any more. A file with
+/// problems is told in the log, line by line, and changes nothing.
 ///
 /// # Errors
 /// When no handler for SIGHUP can be set.
 pub(crate) async fn watch(
     path: PathBuf,
+    mut file: FileWatch,
     settings: watch::Sender<Arc<Settings>>,
     metrics: Arc<Metrics>,
 ) -> std::io::Result<()> {
     let mut asked = signal(SignalKind::hangup())?;
-    let mut file = FileWatch::new(path.clone());
     loop {
         tokio::select! {
             () = settings.closed() => return Ok(()),

@@ -18,7 +18,7 @@ use mixer_conference::{
 };
 use tracing::Span;
 
-use crate::dialled::dialled_along;
+use crate::dialled::Door;
 use crate::engine::{G711, Remote, Report, RoomKey, StreamId};
 use crate::identity::believed;
 use crate::metrics::Metrics;
@@ -37,6 +37,8 @@ const LAST_WORD_PATIENCE: Duration = Duration::from_secs(35);
 pub(crate) struct Switchboard {
     focus: Focus,
     settings: Arc<Settings>,
+    /// Made once per settings: reading a number loads the numbering plans of the world.
+    door: Door,
     metrics: Arc<Metrics>,
     legs: BTreeMap<LegId, Leg>,
     calls: BTreeMap<CallKey, LegId>,
@@ -140,6 +142,7 @@ impl Switchboard {
     pub(crate) fn new(now: Now, settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
         Self {
             focus: Focus::new(now, policy(&settings)),
+            door: door(&settings),
             settings,
             metrics,
             legs: BTreeMap::new(),
@@ -162,6 +165,7 @@ impl Switchboard {
             Happened::Schedule(Change::Withdrawn(id)) => self.tell(now, Input::Withdrawn(&id)),
             Happened::Settings(settings) => {
                 self.tell(now, Input::Policy(policy(&settings)));
+                self.door = door(&settings);
                 self.settings = settings;
             }
             Happened::NoPort(stream) => self.no_port(now, stream),
@@ -234,7 +238,7 @@ impl Switchboard {
         self.next_leg += 1;
         let span = tracing::info_span!("call", leg = id.0);
         let caller = believed(&self.settings, source.ip(), headers);
-        let along = dialled_along(called, &self.settings.dial_in, self.settings.directory.home_region).to_owned();
+        let along = self.door.dialled_along(called).to_owned();
         let masked = caller.number.as_ref().map(|number| number.masked());
         span.in_scope(|| {
             let number = masked.as_deref().unwrap_or("no number");
@@ -499,6 +503,10 @@ fn reason_text(reason: EndReason) -> &'static str {
         EndReason::NotConfirmed => "The answer was not confirmed",
         EndReason::Shutdown => "The conference server is stopped",
     }
+}
+
+fn door(settings: &Settings) -> Door {
+    Door::new(&settings.dial_in, settings.directory.home_region)
 }
 
 /// The settings' house rules, as the focus wants them.
