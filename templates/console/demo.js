@@ -7,7 +7,7 @@ const dayName = new Intl.DateTimeFormat("en-US", { timeZone: zone, weekday: "lon
 const hour = new Intl.DateTimeFormat("en-US", { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const exact = new Intl.DateTimeFormat("en-US", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const find = (id) => document.getElementById(id);
-let lastMail = 0, mailCount = 0, drawn = "", startTouched = false;
+let lastMail = 0, mailCount = 0, drawn = "", startTouched = false, ailing = false;
 
 function make(tag, text, className) {
   const element = document.createElement(tag);
@@ -81,8 +81,8 @@ function drawLine(line, now) {
   box.append(make("h3", line.title || "(no subject)"));
   if (!next) return null;
   const at = (time) => hour.format(new Date(time));
-  const open = new Date(next.opens) <= now ? "open now" : `opens ${dayName.format(new Date(next.opens))} ${at(next.opens)}`;
-  box.append(make("p", `Room ${line.room}, PIN ${line.pin}. The line is ${open}, closes ${at(next.closes)}.`));
+  const open = new Date(next.opens) <= now ? "is open now" : `opens ${dayName.format(new Date(next.opens))} ${at(next.opens)}`;
+  box.append(make("p", `Room ${line.room}, PIN ${line.pin}. The line ${open}, closes ${at(next.closes)}.`));
   for (const one of line.dial) {
     const row = make("div", null, "command");
     row.append(make("span", one.who), make("code", one.command), button("copy", () => navigator.clipboard.writeText(one.command)));
@@ -158,7 +158,8 @@ function draw(state) {
   fill("week", drawWeek(shown.week || []), "No meetings in these seven days.");
   const titles = new Map(shown.lines.map((one) => [one.id, one.title || "(no subject)"]));
   find("calls").replaceChildren(...[...shown.calls].reverse().map((one) => drawCall(one, titles)));
-  if (shown.problems.length) problem(shown.problems.join("; "));
+  if (ailing || shown.problems.length) problem(shown.problems.join("; "));
+  ailing = shown.problems.length > 0;
 }
 
 async function refresh() {
@@ -167,6 +168,7 @@ async function refresh() {
     draw(await answer.json());
   } catch {
     problem("The demo does not answer.");
+    [ailing, drawn] = [true, ""];
   }
 }
 
