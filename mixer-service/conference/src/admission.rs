@@ -90,8 +90,9 @@ impl Focus {
 
     /// The line has opened: who waits goes in, in the order of calls, as far as there is room.
     pub(crate) fn let_waiting_in(&mut self, now: Now, conference: &ConferenceId) {
-        let Some(room) = self.rooms.get(conference) else { return };
-        for id in room.waiting.clone() {
+        let Some(room) = self.rooms.get_mut(conference) else { return };
+        // Taken out whole: whoever stayed among the waiting would be due again at once, and for ever.
+        for id in std::mem::take(&mut room.waiting) {
             if self.is_full(conference) {
                 self.turn_away_full(now, id);
             } else {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use dialroom_booking::{BookingId, DialInWindow, HandedOver, OccurrenceState};
+use dialroom_booking::{BookingId, DialInWindow, E164, HandedOver, OccurrenceState};
 
 use crate::admission::Door;
 use crate::announcement::open_until;
 use crate::focus::Focus;
+use crate::key_in::KeyIn;
 use crate::room::Room;
-use crate::{ConferenceId, EndReason, LegId, Now, Output, Sentence};
+use crate::{Admission, ConferenceId, EndReason, LegId, Now, Output, Sentence};
 
 impl Focus {
     /// A conference is due: its line opens for who waits, the end comes near, or is there.
@@ -34,6 +35,7 @@ impl Focus {
         self.agenda.put(now.wall, handed);
         for conference in self.conferences_of(&handed.id) {
             let date = handed.windows.iter().find(|date| date.original_start == conference.original_start);
+            self.turn_out_removed(now, &conference, handed);
             let Some(room) = self.rooms.get_mut(&conference) else { continue };
             (room.number, room.title) = (handed.room, handed.title.clone());
             match date {
@@ -54,6 +56,21 @@ impl Focus {
                 }
                 None => self.ask_waiting_anew(now, &conference),
             }
+        }
+    }
+
+    /// Who waits by a number that is invited no more keys room and PIN like anybody else. Who is in stays in.
+    fn turn_out_removed(&mut self, now: Now, conference: &ConferenceId, handed: &HandedOver) {
+        let invited = |number: &E164| handed.callers.iter().any(|caller| caller.numbers.contains(number));
+        let removed = |id: &LegId| {
+            let leg = self.legs.get(id);
+            let by_number = leg.and_then(|leg| leg.seat()).is_some_and(|seat| seat.admission == Admission::Number);
+            by_number && !leg.and_then(|leg| leg.call.caller.as_ref()).is_some_and(invited)
+        };
+        let Some(room) = self.rooms.get(conference) else { return };
+        for id in room.waiting.iter().copied().filter(removed).collect::<Vec<_>>() {
+            self.unseat(now, id, false);
+            self.ask(now, id, KeyIn::new(), Vec::new());
         }
     }
 

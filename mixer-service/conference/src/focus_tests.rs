@@ -650,6 +650,20 @@ fn who_waits_follows_a_moved_window() {
 }
 
 #[test]
+fn who_waits_and_is_invited_no_more_keys_his_pin() {
+    let mut world = World::new(&[booking("a", 13)]);
+    let bernd = world.call(BERND);
+    let mut without = booking("a", 13);
+    without.revision = 2;
+    without.callers.retain(|caller| !caller.person.starts_with("bernd"));
+    world.handle(Input::Booking(&without));
+    assert_eq!(world.last_said(bernd), [Sentence::AskRoom]);
+    world.to(4);
+    assert_eq!(world.joined(bernd), None, "his number opens nothing any more");
+    assert_eq!(world.hung_up(bernd), Some(EndReason::NoEntry));
+}
+
+#[test]
 fn shutdown_ends_every_call_with_a_record() {
     let mut world = World::new(&[booking("a", 0)]);
     let (talking, keying) = (world.call(BERND), world.stranger());
