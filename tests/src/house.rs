@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long anything else may take that is to happen at once.
 pub const SOON: Duration = Duration::from_secs(20);
+/// How much of a program's log a failed test shows.
+const LOG_TAIL_LINES: usize = 40;
 /// Pause between two looks at something that is to happen.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -87,6 +89,15 @@ impl House {
     pub fn pid(&self, program: &str) -> nix::unistd::Pid {
         let pid = self.facts()["pids"][program].as_i64().expect("a pid");
         nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a pid"))
+    }
+
+    /// Edits `dialroom.toml` while the programs run.
+    pub fn change_settings(&self, change: impl FnOnce(&str) -> String) {
+        let file = self.data().join("dialroom.toml");
+        let before = std::fs::read_to_string(&file).expect("settings");
+        let after = change(&before);
+        assert_ne!(before, after, "something changes");
+        std::fs::write(&file, after).expect("settings");
     }
 
     fn url(&self, part: &str, path: &str) -> String {
@@ -243,6 +254,21 @@ impl House {
         command.args(["phone", "--json", "--via", self.facts()["sip"].as_str().expect("an address")]).args(flags);
         command.stdout(Stdio::piped()).stderr(Stdio::inherit()).stdin(Stdio::null()).kill_on_drop(true);
         Phone { process: command.spawn().expect("the executable starts") }
+    }
+}
+
+/// A failed test tells what the programs had to say.
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for program in ["connector", "mixer"] {
+                let log =
+                    std::fs::read_to_string(self.folder.path().join(format!("{program}.log"))).unwrap_or_default();
+                let lines: Vec<_> = log.lines().collect();
+                let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
+                eprintln!("--- the end of {program}.log\n{}", tail.join("\n"));
+            }
+        }
     }
 }
 

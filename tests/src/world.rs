@@ -13,6 +13,7 @@ use dialroom_booking::{
     Booking, BookingId, BookingState, Delivery, DialInWindow, E164, EmailAddress, HandedCaller, HandedOver,
     KnownCaller, Language, Origin, Person, Response, Role, RoomRanges, Trust,
 };
+use dialroom_host::Clock;
 use mixer_conference::{
     Announce, AutomaticLogin, Call, CallRecord, ConferenceId, Digit, Focus, Input, LegId, Now, Output, PlaybackId,
     Policy,
@@ -82,7 +83,8 @@ impl World {
     /// An empty world.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let start = instant();
+        // Any instant will do: only differences count.
+        let start = Clock::real().instant();
         let wall = DateTime::from_timestamp(1_795_000_000, 0).expect("a year that exists");
         let now = Now { instant: start, wall };
         let rules = rules();
@@ -581,12 +583,6 @@ impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "World at {}", self.now.wall)
     }
-}
-
-/// Any instant will do: only differences count.
-#[expect(clippy::disallowed_methods, reason = "pretended time has to start somewhere; no test depends on where")]
-fn instant() -> Instant {
-    Instant::now()
 }
 
 fn rules() -> PlanRules {

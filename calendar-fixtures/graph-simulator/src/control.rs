@@ -1,5 +1,7 @@
 //! The control API: what people do in Outlook, the clock, faults, the journal. For tests and for the demo page.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -26,6 +28,9 @@ const DEFAULT_ZONE: &str = "W. Europe Standard Time";
 const MARK_PROPERTY: &str =
     "String {00020329-0000-0000-C000-000000000046} Name cecp-7d5c1c1e-2f0e-4c53-9c8e-5f3c7f0f6a11";
 
+/// Whoever follows the clock looks at it every 100 ms; an advance is answered when they have seen it.
+const FOLLOW_TIME: Duration = Duration::from_millis(250);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Advance {
@@ -38,6 +43,7 @@ pub(crate) async fn clock(State(world): State<Shared>, Json(wanted): Json<Advanc
     }
     let failed = |message| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "clock", message);
     world.advance(TimeDelta::seconds(wanted.advance_seconds)).map_err(failed)?;
+    tokio::time::sleep(FOLLOW_TIME).await;
     Ok(Json(json!({"now": world.now().to_rfc3339_opts(SecondsFormat::Millis, true)})).into_response())
 }
 
