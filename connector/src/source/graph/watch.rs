@@ -276,7 +276,10 @@ impl Task {
     async fn wait(&mut self) {
         let clock = &self.watching.clock;
         let now = clock.wall();
-        let subscribed = self.subscription.as_ref().filter(|held| held.expires > now);
+        // A subscription that the settings no longer want may live on at Graph, but is not relied upon.
+        let url = self.notification_url();
+        let wanted = |held: &&Subscription| held.expires > now && url.as_ref() == Some(&held.notification_url);
+        let subscribed = self.subscription.as_ref().filter(wanted);
         let seconds = self.watching.settings.borrow().graph.as_ref().map_or(60, |graph| graph.poll_seconds);
         let poll = if subscribed.is_some() { SAFETY_POLL } else { Duration::from_secs(u64::from(seconds)) };
         let renew_at = subscribed.map(Subscription::renew_at);
