@@ -103,8 +103,10 @@ async fn throw_rubbish(house: &House) {
             if round % 20 == 0 {
                 let answer = client.put(&url).body("{\"value\":[{\"clientState\":7}]").send().await.expect("an answer");
                 assert!(answer.status().is_client_error(), "{url}: {}", answer.status());
-                let answer = client.post(&url).body(vec![b'['; 100_000]).send().await.expect("an answer");
-                assert!(!answer.status().is_server_error(), "{url}: {}", answer.status());
+                // Who answers before he has read it all may close; that is an answer too.
+                if let Ok(answer) = client.post(&url).body(vec![b'['; 100_000]).send().await {
+                    assert!(!answer.status().is_server_error(), "{url}: {}", answer.status());
+                }
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
