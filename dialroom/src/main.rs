@@ -2,10 +2,12 @@
 
 mod api;
 mod book;
+mod check;
 mod children;
 mod demo;
 mod list;
 mod phone;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +29,10 @@ struct Arguments {
 enum Command {
     /// Try it: a simulated company on this machine (also without any argument)
     Demo(DemoCommand),
+    /// Run the product: connector and mixer, restarted should they fail
+    Serve(serve::ServeArgs),
+    /// Read the settings and what they name; say what is wrong and who gets in without a PIN
+    Check(check::CheckArgs),
     /// Watch calendars, allocate, invite, hand over
     Connector(ChildArgs),
     /// Answer calls, ask for PINs, mix
@@ -101,6 +107,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Demo(DemoCommand { command: Some(DemoAction::Clock { by, data }), .. })) => {
             say(&format!("It is now {} in the demo.", demo::advance(data, &by).await?));
         }
+        Some(Command::Serve(arguments)) => {
+            start_logs("info");
+            serve::run(arguments).await?;
+        }
+        Some(Command::Check(arguments)) => return Ok(check::run(&arguments)),
         Some(Command::Connector(arguments)) => {
             let clock = child(&arguments)?;
             let demo = arguments.demo.map(|url| connector::DemoLink { url });

@@ -388,7 +388,8 @@ async fn answer(response: reqwest::Response) -> Value {
 }
 
 /// The executable under test: `DIALROOM_BIN`, or the one beside the test's own folder.
-fn executable() -> PathBuf {
+#[must_use]
+pub fn executable() -> PathBuf {
     if let Some(named) = std::env::var_os("DIALROOM_BIN") {
         return named.into();
     }

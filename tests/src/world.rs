@@ -194,6 +194,7 @@ impl World {
             hide_attendees: false,
             time_zone: chrono_tz::Europe::Berlin,
             all_day: false,
+            series: false,
             dates: vec![AppointmentDate { original_start: start, start, end, cancelled: false }],
             endless_or_beyond_horizon: false,
             cancelled: false,
