@@ -524,6 +524,7 @@ fn policy(settings: &Settings) -> Policy {
             settings::Announce::None => Announce::None,
         },
         max_participants: settings.conference.max_participants as usize,
+        max_account_participants: settings.account.max_participants as usize,
         external_callers: settings.conference.external_callers,
         longest_room: rooms.booked.longest().max(rooms.permanent.longest()).max(rooms.spontaneous.longest()),
         language: settings.invitation.language.unwrap_or_default(),

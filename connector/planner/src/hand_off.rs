@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dialroom_booking::{
     Booking, BookingId, E164, EmailAddress, HandedCaller, HandedOver, HandedPin, HandedPins, HandedWindow, KnownCaller,
-    MAX_CALLERS, MAX_WINDOWS, Response, Role,
+    MAX_CALLERS, MAX_WINDOWS, Person, Response, Role,
 };
 
 /// What to do at the mixer.
@@ -39,6 +39,7 @@ pub fn handed_over(booking: &Booking) -> HandedOver {
         room: booking.room,
         pins: HandedPins { participant: pin(&booking.pins.participant), moderator: pin(&booking.pins.moderator) },
         title: if booking.private { String::new() } else { booking.title.clone() },
+        account: booking.organizer.address.as_str().to_owned(),
         language: booking.language,
         time_zone: booking.time_zone,
         windows: windows.collect(),
@@ -47,16 +48,27 @@ pub fn handed_over(booking: &Booking) -> HandedOver {
     }
 }
 
-fn callers(booking: &Booking) -> Vec<HandedCaller> {
-    let organizer = (&booking.organizer, &booking.organizer_numbers, true, false);
+/// Numbers by which this person alone is recognized: what the mixer gets of him.
+pub fn recognized_numbers<'a>(booking: &'a Booking, who: &EmailAddress) -> Vec<&'a KnownCaller> {
+    let (own, others): (Vec<_>, Vec<_>) = people(booking)
+        .map(|(person, numbers, ..)| (&person.address, numbers))
+        .partition(|(address, _)| *address == who);
+    let shared = |number: &E164| others.iter().any(|(_, numbers)| numbers.iter().any(|known| known.number == *number));
+    own.into_iter().flat_map(|(_, numbers)| numbers).filter(|known| !shared(&known.number)).collect()
+}
+
+/// Everybody with a telephone: numbers, whether moderator, whether declined.
+fn people(booking: &Booking) -> impl Iterator<Item = (&Person, &[KnownCaller], bool, bool)> {
+    let organizer = (&booking.organizer, booking.organizer_numbers.as_slice(), true, false);
     let invitees = booking.invitees.iter().filter(|one| one.role != Role::Resource);
-    let people: Vec<_> = std::iter::once(organizer)
-        .chain(invitees.map(|one| (&one.person, &one.numbers, false, one.response == Response::Declined)))
-        .collect();
-    let owners = owners(people.iter().map(|(person, numbers, ..)| (&person.address, numbers.as_slice())));
+    let invited = invitees.map(|one| (&one.person, one.numbers.as_slice(), false, one.response == Response::Declined));
+    std::iter::once(organizer).chain(invited)
+}
+
+fn callers(booking: &Booking) -> Vec<HandedCaller> {
+    let owners = owners(people(booking).map(|(person, numbers, ..)| (&person.address, numbers)));
     let alone = |number: &E164| matches!(owners.get(number), Some(Some(_)));
-    people
-        .into_iter()
+    people(booking)
         .map(|(person, numbers, moderator, declined)| HandedCaller {
             person: person.address.as_str().to_owned(),
             name: person.name.clone(),
@@ -108,6 +120,13 @@ mod tests {
             ("bernd@contoso.example", false, vec!["+493023125002"]),
         ];
         assert_eq!(shown, expected);
+        // What an invitation promises is what the mixer gets.
+        for caller in &callers {
+            let who = EmailAddress::parse(&caller.person).unwrap();
+            let promised: Vec<_> = recognized_numbers(&booking, &who).into_iter().map(|one| &one.number).collect();
+            assert_eq!(promised, caller.numbers.iter().collect::<Vec<_>>());
+        }
+        assert!(recognized_numbers(&booking, &EmailAddress::parse("clara@contoso.example").unwrap()).is_empty());
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Booking {
     pub invitees: Vec<Invitee>,
     /// Telephone numbers of the organizer, who is moderator by them.
     pub organizer_numbers: Vec<KnownCaller>,
+    /// Whether it is a series, of which perhaps only one date lies within the horizon.
+    pub series: bool,
     /// Every date, by the start it had originally. A single meeting has one.
     pub occurrences: BTreeMap<OriginalStart, Occurrence>,
     /// Whether the line lives.

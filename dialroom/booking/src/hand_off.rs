@@ -31,6 +31,9 @@ pub struct HandedOver {
     pub pins: HandedPins,
     /// Subject, for people who watch the conference; never spoken as text.
     pub title: String,
+    /// Whose it is, for the limit on all conferences of one account: the organizer's address. Empty: nobody's, no limit.
+    #[serde(default)]
+    pub account: String,
     /// Language of the prompts.
     pub language: Language,
     /// Zone in which times are spoken.

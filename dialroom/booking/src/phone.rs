@@ -55,6 +55,23 @@ impl E164 {
         &self.0
     }
 
+    /// The number as people abroad dial it too: `written` if that is international already, else in groups as its country
+    /// writes it, `+49 30 23125002`. A bracketed trunk zero, which only some people drop, does not count as such.
+    #[must_use]
+    pub fn shown(&self, written: &str) -> String {
+        let written = written.trim();
+        let is_plain = written.starts_with('+') && !written.contains("(0)");
+        if is_plain && Self::international(written).as_ref() == Ok(self) {
+            return written.to_owned();
+        }
+        // Numbering plans change faster than metadata: what it does not know is shown in one piece.
+        let grouped = phonenumber::parse(None, &self.0);
+        grouped.map_or_else(
+            |_| self.0.clone(),
+            |number| number.format().mode(phonenumber::Mode::International).to_string(),
+        )
+    }
+
     /// The number with its middle hidden, for logs and for people it does not belong to: `+49301***56`.
     #[must_use]
     pub fn masked(&self) -> String {
@@ -174,6 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_shown_as_everybody_can_dial_it() {
+        let number = E164::international("+493023125003").unwrap();
+        for (written, shown) in [
+            ("+49 30 23125 003", "+49 30 23125 003"),
+            ("030/23125-003", "+49 30 23125003"),
+            ("0049 30 23125003", "+49 30 23125003"),
+            ("+49 (0)30 23125-003", "+49 30 23125003"),
+            ("+49 30 999", "+49 30 23125003"),
+            ("", "+49 30 23125003"),
+        ] {
+            assert_eq!(number.shown(written), shown, "{written}");
+        }
+        assert_eq!(E164::international("+999123456").unwrap().shown("x"), "+999123456");
+    }
+
+    #[test]
     fn debug_hides_the_middle() {
         let number = E164::international("+493023125002").unwrap();
         assert_eq!(format!("{number:?}"), "+4930***02");
@@ -183,7 +216,8 @@ mod tests {
         #[test]
         fn never_panics_and_keeps_its_shape(raw in "\\PC{0,80}") {
             if let Ok(number) = E164::parse(&raw, HomeRegion::GERMANY) {
-                prop_assert_eq!(E164::international(number.as_str()).unwrap(), number);
+                prop_assert_eq!(&E164::international(number.as_str()).unwrap(), &number);
+                prop_assert_eq!(E164::international(&number.shown(&raw)).unwrap(), number);
             }
         }
     }

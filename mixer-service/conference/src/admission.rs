@@ -38,7 +38,9 @@ impl Focus {
         let zone = booked.time_zone;
         let welcome = Sentence::Welcome { person: leg.who.as_ref().map(|who| who.person.clone()) };
         match door.date.standing(now.wall) {
-            Standing::Open if self.is_full(&door.conference()) => self.turn_away_full(now, id),
+            Standing::Open if self.free_places(&door.conference(), &booked.account) == 0 => {
+                self.turn_away_full(now, id)
+            }
             Standing::Open => {
                 let mut greeting = vec![welcome];
                 if door.admission == Admission::Number {
@@ -90,13 +92,13 @@ impl Focus {
 
     /// The line has opened: who waits goes in, in the order of calls, as far as there is room.
     pub(crate) fn let_waiting_in(&mut self, now: Now, conference: &ConferenceId) {
-        let Some(room) = self.rooms.get_mut(conference) else { return };
-        // Taken out whole: whoever stayed among the waiting would be due again at once, and for ever.
-        for id in std::mem::take(&mut room.waiting) {
-            if self.is_full(conference) {
-                self.turn_away_full(now, id);
-            } else {
+        let Some(room) = self.rooms.get(conference) else { return };
+        let free = self.free_places(conference, &room.account);
+        for (place, id) in room.waiting.clone().into_iter().enumerate() {
+            if place < free {
                 self.join(now, id);
+            } else {
+                self.turn_away_full(now, id);
             }
         }
     }
@@ -140,8 +142,15 @@ impl Focus {
         }
     }
 
-    fn is_full(&self, conference: &ConferenceId) -> bool {
-        self.rooms.get(conference).is_some_and(|room| room.taken() >= self.policy.max_participants)
+    /// How many more may come in: as many as this conference, and all conferences of its account, have room for.
+    fn free_places(&self, conference: &ConferenceId, account: &str) -> usize {
+        let here = self.rooms.get(conference).map_or(0, Room::taken);
+        let of_conference = self.policy.max_participants.saturating_sub(here);
+        if account.is_empty() {
+            return of_conference;
+        }
+        let theirs = self.rooms.values().filter(|room| room.account == account).map(Room::taken).sum();
+        of_conference.min(self.policy.max_account_participants.saturating_sub(theirs))
     }
 
     fn turn_away_full(&mut self, now: Now, id: LegId) {
@@ -154,9 +163,7 @@ impl Focus {
         let conference = door.conference();
         if let Some(booked) = self.agenda.get(&door.booking) {
             let window = door.date.window;
-            let room = self.rooms.entry(conference.clone()).or_insert_with(|| {
-                Room::new(now.wall, booked.room, &booked.title, booked.language, booked.time_zone, window)
-            });
+            let room = self.rooms.entry(conference.clone()).or_insert_with(|| Room::new(now.wall, booked, window));
             // A room that outlived a move stays open to its old end until the new window opens.
             if window.is_open(now.wall) {
                 room.close_at(now.wall, room.closes.max(window.closes()));

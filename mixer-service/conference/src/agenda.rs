@@ -2,7 +2,7 @@
 //!
 //! Apart from the focus so that a lookup is never a scan: what a call costs grows with the bookings that share its room
 //! or its number, not with those of the house. A booking whose last line closed an hour ago is dropped: from then on its
-//! PIN opens nothing and tells nothing (robustness L7).
+//! PIN opens nothing and tells nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,6 +19,7 @@ pub(crate) struct Booked {
     pub(crate) room: RoomNumber,
     pub(crate) pins: HandedPins,
     pub(crate) title: String,
+    pub(crate) account: String,
     pub(crate) language: Language,
     pub(crate) time_zone: Tz,
     pub(crate) dates: Dates,
@@ -76,6 +77,7 @@ impl Agenda {
             room: handed.room,
             pins: handed.pins.clone(),
             title: handed.title.clone(),
+            account: handed.account.clone(),
             language: handed.language,
             time_zone: handed.time_zone,
             dates,

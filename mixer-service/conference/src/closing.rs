@@ -13,17 +13,21 @@ use crate::room::Room;
 use crate::{Admission, ConferenceId, EndReason, LegId, Now, Output, Sentence};
 
 impl Focus {
-    /// A conference is due: its line opens for who waits, the end comes near, or is there.
+    /// A conference is due: its end is there, its line opens for who waits, or the end comes near. All that is due is
+    /// done in one look, after which nothing is due before its time comes: a clock that jumped makes several so at once.
     pub(crate) fn room_due(&mut self, now: Now, conference: &ConferenceId) {
-        let Some(room) = self.rooms.get_mut(conference) else { return };
-        if now.wall >= room.closes {
+        if self.rooms.get(conference).is_some_and(|room| room.closes <= now.wall) {
             match self.reopened(now, conference) {
                 Some(window) => self.follow(now, conference, window, window.closes()),
                 None => self.close_line(now, conference),
             }
-        } else if !room.waiting.is_empty() && room.window.opens() <= now.wall {
+        }
+        if self.rooms.get(conference).is_some_and(|room| !room.waiting.is_empty() && room.window.opens() <= now.wall) {
             self.let_waiting_in(now, conference);
-        } else {
+        }
+        if let Some(room) = self.rooms.get_mut(conference)
+            && room.warning_due(now.wall)
+        {
             room.warned = true;
             self.say_to_all(conference, Sentence::EndsInTwoMinutes);
         }
@@ -59,7 +63,7 @@ impl Focus {
         }
     }
 
-    /// Who waits by a number that is invited no more keys room and PIN like anybody else. Who is in stays in.
+    /// Who waits or is greeted by a number that is invited no more keys room and PIN like anybody else. Who is in stays in.
     fn turn_out_removed(&mut self, now: Now, conference: &ConferenceId, handed: &HandedOver) {
         let invited = |number: &E164| handed.callers.iter().any(|caller| caller.numbers.contains(number));
         let removed = |id: &LegId| {
@@ -68,7 +72,7 @@ impl Focus {
             by_number && !leg.and_then(|leg| leg.call.caller.as_ref()).is_some_and(invited)
         };
         let Some(room) = self.rooms.get(conference) else { return };
-        for id in room.waiting.iter().copied().filter(removed).collect::<Vec<_>>() {
+        for id in room.waiting.iter().chain(&room.greeting).copied().filter(removed).collect::<Vec<_>>() {
             self.unseat(now, id, false);
             self.ask(now, id, KeyIn::new(), Vec::new());
         }

@@ -90,17 +90,15 @@ impl Focus {
 
     /// Lets deadlines come true, oldest first. A clock that jumped makes several come true at once; each looks at the time
     /// as it is now, so a window that was skipped over opens for nobody. Lines close before anybody's greeting ends.
+    ///
+    /// Each conference and each leg that is due is looked at once: whatever a rule may do wrong, this ends.
     fn advance(&mut self, now: Now) {
-        while let Some((at, conference)) = self.alarms.first().cloned() {
-            if at > now.wall {
-                break;
-            }
+        let due = self.alarms.iter().take_while(|(at, _)| *at <= now.wall);
+        for conference in due.map(|(_, conference)| conference.clone()).collect::<Vec<_>>() {
             self.room_due(now, &conference);
         }
-        while let Some((deadline, leg)) = self.leg_deadlines.first().copied() {
-            if deadline > now.instant {
-                break;
-            }
+        let due = self.leg_deadlines.iter().take_while(|(at, _)| *at <= now.instant);
+        for leg in due.map(|(_, leg)| *leg).collect::<Vec<_>>() {
             self.set_deadline(leg, None);
             self.leg_due(now, leg);
         }

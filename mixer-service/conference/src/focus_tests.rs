@@ -61,6 +61,7 @@ pub(crate) fn booking(id: &str, start: i64) -> HandedOver {
         room: RoomNumber::parse("4711").unwrap(),
         pins: HandedPins { participant: pin("482915"), moderator: pin("730164") },
         title: "Budget review".to_owned(),
+        account: "anna@contoso.example".to_owned(),
         language: Language::De,
         time_zone: chrono_tz::Europe::Berlin,
         windows: vec![date(start, start, start + 30)],
@@ -80,6 +81,7 @@ pub(crate) fn policy() -> Policy {
         automatic_login: AutomaticLogin::Everyone,
         announce: Announce::Tones,
         max_participants: 100,
+        max_account_participants: 500,
         external_callers: true,
         longest_room: 4,
         language: Language::En,
@@ -436,7 +438,7 @@ fn with_the_right_pin_he_hears_the_reason() {
     }
 }
 
-/// No oracle (robustness L6): everything said and done, and when, is the same for every reason.
+/// No oracle: everything said and done, and when, is the same for every reason.
 #[test]
 fn unknown_room_closed_room_and_wrong_pin_are_one() {
     let trace = |keys: &str, bookings: &[HandedOver]| {
@@ -521,6 +523,50 @@ fn full_is_told() {
     let (first, second) = (world.call(BERND), world.call(ANNA));
     assert_eq!(world.last_said(second), [Sentence::Full, Sentence::Goodbye]);
     assert_eq!((world.hung_up(first), world.hung_up(second)), (None, Some(EndReason::Full)));
+}
+
+#[test]
+fn the_limit_of_an_account_counts_all_its_conferences() {
+    let mut two = policy();
+    two.max_account_participants = 2;
+    let mut other = in_room(booking("b", 0), "4712");
+    other.callers.clear();
+    let mut elsewhere = in_room(booking("c", 0), "4713");
+    (elsewhere.account, elsewhere.callers) = ("emil@contoso.example".to_owned(), Vec::new());
+    let mut world = World::with(two, &[booking("a", 0), other, elsewhere]);
+    let (first, second) = (world.call(BERND), world.call(ANNA));
+    let third = world.stranger();
+    world.key(third, "4712482915#");
+    assert_eq!(world.last_said(third), [Sentence::Full, Sentence::Goodbye]);
+    assert_eq!(world.hung_up(third), Some(EndReason::Full));
+    let fourth = world.stranger();
+    world.key(fourth, "4713482915#");
+    assert_eq!(world.hung_up(fourth), None, "another organizer's conference has room");
+    world.handle(Input::HungUp(first));
+    let fifth = world.stranger();
+    world.key(fifth, "4712482915#");
+    assert_eq!((world.hung_up(second), world.hung_up(fifth)), (None, None));
+}
+
+#[test]
+fn who_waits_when_the_account_is_full_is_told_when_the_line_opens() {
+    let mut two = policy();
+    two.max_account_participants = 2;
+    let later = in_room(booking("b", 14), "4712");
+    let mut world = World::with(two, &[booking("a", 0), later]);
+    let talking = world.dial(Some(BERND), Trust::Asserted, "4711");
+    let waiting: Vec<LegId> = (0..2)
+        .map(|_| {
+            let leg = world.stranger();
+            world.key(leg, "4712482915#");
+            world.hear(leg);
+            leg
+        })
+        .collect();
+    world.hear(talking);
+    world.to(5);
+    assert_eq!((world.joined(waiting[0]), world.hung_up(waiting[0])), (Some("b"), None));
+    assert_eq!((world.joined(waiting[1]), world.hung_up(waiting[1])), (None, Some(EndReason::Full)));
 }
 
 #[test]

@@ -91,6 +91,8 @@ pub struct Policy {
     pub announce: Announce,
     /// Most people in one conference.
     pub max_participants: usize,
+    /// Most people in all conferences of one account.
+    pub max_account_participants: usize,
     /// Whether callers from outside may dial in.
     pub external_callers: bool,
     /// Digits of the longest room number configured: so many need no `#`.

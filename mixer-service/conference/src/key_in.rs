@@ -1,7 +1,7 @@
 //! Keying a room and its PIN: what each key means, and when an entry is complete.
 //!
 //! Pure digits and time; whether they open anything is judged elsewhere, and only when both are there: until then a room
-//! that exists and one that does not behave alike (DESIGN.md section 9, robustness L6).
+//! that exists and one that does not behave alike.
 
 use std::fmt;
 use std::time::{Duration, Instant};

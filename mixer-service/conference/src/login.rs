@@ -1,7 +1,6 @@
-//! Who a caller is by his number, and which of his conferences he means (DESIGN.md section 1 step 7, FEATURES F1–F4, F9).
+//! Who a caller is by his number, and which of his conferences he means.
 //!
 //! Pure: it reads the agenda and decides. Where two answers are possible it gives none, and the caller keys his PIN
-//! (robustness L4).
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! A conference that runs or is waited for: who is where in it, and when its line closes.
 //!
 //! It lives from the first caller to the last, and keeps what it needs of the booking: its end stands even when the
-//! booking moves away (DESIGN.md section 3).
+//! booking moves away.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use dialroom_booking::{DialInWindow, E164, Language, RoomNumber};
 
+use crate::agenda::Booked;
 use crate::{Admission, ConferenceId, ConferenceView, LegId, ParticipantView};
 
 /// Everybody inside is warned this long before the line closes.
@@ -32,6 +33,7 @@ pub(crate) struct Seat {
 pub(crate) struct Room {
     pub(crate) number: RoomNumber,
     pub(crate) title: String,
+    pub(crate) account: String,
     pub(crate) language: Language,
     pub(crate) time_zone: Tz,
     /// The window as last told by its booking.
@@ -52,19 +54,13 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(
-        now: DateTime<Utc>,
-        number: RoomNumber,
-        title: &str,
-        language: Language,
-        time_zone: Tz,
-        window: DialInWindow,
-    ) -> Self {
+    pub(crate) fn new(now: DateTime<Utc>, booked: &Booked, window: DialInWindow) -> Self {
         Self {
-            number,
-            title: title.to_owned(),
-            language,
-            time_zone,
+            number: booked.room,
+            title: booked.title.clone(),
+            account: booked.account.clone(),
+            language: booked.language,
+            time_zone: booked.time_zone,
             window,
             closes: window.closes(),
             // Who is in before the warning hears it; who comes after it would hear something false.
@@ -106,6 +102,11 @@ impl Room {
             self.closes = closes;
             self.warned = closes - WARNING <= now;
         }
+    }
+
+    /// Whether the end is near and nobody was told.
+    pub(crate) fn warning_due(&self, now: DateTime<Utc>) -> bool {
+        !self.warned && self.closes - WARNING <= now
     }
 
     /// The next moment at which something is due.

@@ -103,6 +103,7 @@ fn booking(id: &str, revision: u64) -> HandedOver {
         room: RoomNumber::parse("4711").unwrap(),
         pins: HandedPins { participant: pin(PINS[0]), moderator: pin(PINS[1]) },
         title: "Budget review".into(),
+        account: "anna@contoso.example".into(),
         language: Language::En,
         time_zone: chrono_tz::Europe::Berlin,
         windows: vec![HandedWindow { original_start: start, window, state: OccurrenceState::Scheduled }],

@@ -1,7 +1,6 @@
 //! From the bytes of a WAV file to a clip of 8 kHz mono, or a reason why not.
 //!
-//! Files come from people: the header's word is checked against the bytes that are there before anything is allocated
-//! (robustness M10).
+//! Files come from people: the header's word is checked against the bytes that are there before anything is allocated.
 
 use std::io::Cursor;
 use std::time::Duration;

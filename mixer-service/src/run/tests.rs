@@ -104,6 +104,7 @@ fn booking(now: DateTime<Utc>) -> HandedOver {
         room: RoomNumber::parse("4711").unwrap(),
         pins: HandedPins { participant: pin("482915"), moderator: pin("703164") },
         title: "Budget review".into(),
+        account: "anna@contoso.example".into(),
         language: Language::En,
         time_zone: chrono_tz::Europe::Berlin,
         windows: vec![HandedWindow { original_start: now, window, state: OccurrenceState::Scheduled }],
