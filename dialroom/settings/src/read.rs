@@ -64,6 +64,7 @@ fn read_all(reader: &mut Reader<'_>, document: &Item) -> Settings {
     one(reader, &mut root, "advanced", advanced);
     let store = one(reader, &mut root, "store", store);
     let directory = one(reader, &mut root, "directory", directory);
+    let graph = optional(reader, &mut root, "graph", graph);
     let settings = Settings {
         dial_in: one(reader, &mut root, "dial_in", dial_in),
         rooms: one(reader, &mut root, "rooms", rooms),
@@ -71,8 +72,8 @@ fn read_all(reader: &mut Reader<'_>, document: &Item) -> Settings {
         conference: one(reader, &mut root, "conference", conference),
         account: one(reader, &mut root, "account", account),
         invitation: one(reader, &mut root, "invitation", invitation),
-        rules: rules(reader, &mut root),
-        graph: optional(reader, &mut root, "graph", graph),
+        rules: rules(reader, &mut root, graph.as_ref().and_then(|graph| graph.resource_mailbox.as_ref())),
+        graph,
         mail: optional(reader, &mut root, "mail", mail),
         trunks: each(reader, &mut root, "trunk", trunk),
         sip: one(reader, &mut root, "sip", sip),
@@ -136,6 +137,7 @@ pub(crate) fn each<'t, T>(
 
 #[cfg(test)]
 mod tests {
+    use dialroom_booking::EmailAddress;
     use proptest::prelude::*;
 
     use super::*;
@@ -264,6 +266,19 @@ mod tests {
         assert_eq!(settings.trunks[0].own_numbers, ["+493023125"]);
         assert_eq!(settings.rules, [Rule::Category("Telefon".to_owned())]);
         assert_eq!(settings.directory.people[0].numbers[0].1.as_str(), "+493023125009");
+    }
+
+    #[test]
+    fn the_resource_mailbox_is_a_rule_unless_rules_are_written() {
+        let graph = "[graph]\ntenant = \"t\"\nclient_id = \"c\"\nclient_secret_file = \"s\"\n\
+                     mailboxes = [\"anna@contoso.example\"]\n";
+        let with = format!("{graph}resource_mailbox = \"Conference@contoso.example\"\n");
+        let rules = |text: &str| Settings::read(Path::new("dialroom.toml"), text).unwrap().rules;
+        let resource = Rule::Resource(EmailAddress::parse("conference@contoso.example").unwrap());
+        assert_eq!(rules(&with).len(), 6);
+        assert!(matches!(rules(&with)[0], Rule::Property(_)) && rules(&with)[1] == resource);
+        assert_eq!(rules(graph).len(), 5);
+        assert_eq!(rules(&format!("{with}[[rule]]\nkeyword = \"@x\"\n")), [Rule::Keyword("@x".to_owned())]);
     }
 
     proptest! {

@@ -130,23 +130,24 @@ fn addresses(reader: &mut Reader<'_>, table: &mut Table<'_>, key: &'static str) 
 }
 
 /// The rules as written, or the ones that every installation starts with.
-pub(crate) fn rules(reader: &mut Reader<'_>, root: &mut Table<'_>) -> Vec<Rule> {
+pub(crate) fn rules(reader: &mut Reader<'_>, root: &mut Table<'_>, resource: Option<&EmailAddress>) -> Vec<Rule> {
     if root.item("rule").is_none() {
-        return default_rules();
+        return default_rules(resource);
     }
     each(reader, root, "rule", rule)
 }
 
-/// DESIGN's defaults; a resource mailbox is added by whoever knows it from `[graph]`.
-fn default_rules() -> Vec<Rule> {
+/// Where `[graph]` names a resource mailbox, inviting it is a mark too.
+fn default_rules(resource: Option<&EmailAddress>) -> Vec<Rule> {
     let text = |text: &str| text.to_owned();
-    vec![
-        Rule::Property(text("cecp-7d5c1c1e-2f0e-4c53-9c8e-5f3c7f0f6a11")),
+    let property = Rule::Property(text("cecp-7d5c1c1e-2f0e-4c53-9c8e-5f3c7f0f6a11"));
+    let others = [
         Rule::Category(text("Telephone conference")),
         Rule::Category(text("Telefonkonferenz")),
         Rule::Keyword(text("@dialroom")),
         Rule::Keyword(text("@telefon")),
-    ]
+    ];
+    std::iter::once(property).chain(resource.cloned().map(Rule::Resource)).chain(others).collect()
 }
 
 fn rule(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Rule> {
