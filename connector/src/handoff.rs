@@ -1,4 +1,4 @@
-//! The way to the mixer: its control API as the connector uses it (DESIGN.md section 5).
+//! The way to the mixer: its control API as the connector uses it.
 //!
 //! All that the connector knows of the mixer stands here. Every request may be repeated: a booking goes with its revision,
 //! records are asked for from a number on.

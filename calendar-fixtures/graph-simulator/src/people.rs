@@ -30,7 +30,7 @@ impl Person {
     }
 }
 
-/// The five people of the demo (DESIGN.md section 2) and the resource mailbox `conference@contoso.example`. Their
+/// The five people of the demo and the resource mailbox `conference@contoso.example`. Their
 /// numbers are spelled as differently as real directories do; all lie in the range that is kept free for fiction.
 #[must_use]
 pub fn demo_people() -> Vec<Person> {

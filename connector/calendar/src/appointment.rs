@@ -32,6 +32,8 @@ pub struct Appointment {
     pub time_zone: Tz,
     /// Whole days, midnight to midnight.
     pub all_day: bool,
+    /// Whether it is a series, however many of its dates are known.
+    pub series: bool,
     /// Its dates in order of `original_start`; a single meeting has one. At most [`Self::MAX_DATES`].
     pub dates: Vec<AppointmentDate>,
     /// A series whose last date is not among `dates`: its number stays blocked for every window after its start.

@@ -24,7 +24,7 @@ impl Appointment {
         categories.sort();
         let what = (&self.origin, &self.uid, &self.subject, &self.text);
         let who = (&self.organizer, self.is_organizer, attendees, self.hide_attendees, self.private);
-        let when = (self.time_zone.name(), self.all_day, &self.dates, self.endless_or_beyond_horizon);
+        let when = (self.time_zone.name(), self.all_day, self.series, &self.dates, self.endless_or_beyond_horizon);
         let state = (self.cancelled, self.draft, &self.marks.property, self.marks.block, categories);
         let mut sum = Sha256::new();
         // JSON keeps the parts apart: no text can slip into its neighbour.

@@ -115,6 +115,7 @@ impl Reader<'_> {
             hide_attendees: event.hide_attendees.or(false),
             time_zone,
             all_day,
+            series: event.is_master(),
             dates: vec![AppointmentDate { original_start: start, start, end, cancelled: false }],
             endless_or_beyond_horizon: false,
             cancelled: event.is_cancelled.or(false),

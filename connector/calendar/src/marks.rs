@@ -93,6 +93,7 @@ pub(crate) mod tests {
             hide_attendees: false,
             time_zone: Tz::UTC,
             all_day: false,
+            series: false,
             dates: vec![],
             endless_or_beyond_horizon: false,
             cancelled: false,

@@ -48,6 +48,7 @@ impl Draft<'_> {
             pins,
             invitees: Vec::new(),
             organizer_numbers: Vec::new(),
+            series: false,
             occurrences: std::collections::BTreeMap::new(),
             state: BookingState::Active,
         };
@@ -123,6 +124,7 @@ impl Draft<'_> {
         booking.time_zone = appointment.time_zone;
         booking.organizer_numbers = organizer.map(|contact| contact.numbers.clone()).unwrap_or_default();
         booking.invitees = self.invitees();
+        booking.series = appointment.series;
         booking.occurrences.clone_from(&self.dates.occurrences);
         booking.state = BookingState::Active;
         booking

@@ -1,4 +1,7 @@
-//! Who is written to, and what kind of letter it is (DESIGN.md section 4, "Who tells whom?").
+//! Who is written to, and what kind of letter it is.
+//!
+//! Nobody gets the same dial-in data twice, nobody ends up with two entries, and no mail of ours moves, empties or removes
+//! an entry that another calendar owns: who was invited by his calendar gets data, never an invitation.
 
 use dialroom_booking::{Booking, Delivery, Invitee, Language, Origin, Person, Role};
 use serde::{Deserialize, Serialize};

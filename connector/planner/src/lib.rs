@@ -19,7 +19,7 @@ mod windows;
 
 pub use allocation::{AllRoomsTaken, choose_room};
 pub use change::{Change, Difference, differences};
-pub use hand_off::{HandOff, handed_over};
+pub use hand_off::{HandOff, handed_over, recognized_numbers};
 pub use ledger::{Block, Hold, Ledger};
 pub use letters::{IcsKind, Letter, LetterKind, Note};
 pub use pin_choice::choose_pins;

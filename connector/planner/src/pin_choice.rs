@@ -1,4 +1,4 @@
-//! Choosing PINs: uniform by rejection, without those that anybody would try first (`robustness` rules for PINs).
+//! Choosing PINs: uniform by rejection, without those that anybody would try first.
 
 use dialroom_booking::{Pin, Pins};
 use rand_core::CryptoRng;

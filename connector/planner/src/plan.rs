@@ -71,15 +71,18 @@ pub enum Ignored {
 }
 
 /// Why there is no line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "refusal", content = "detail", rename_all = "kebab-case")]
 pub enum Refusal {
     /// `conference.enabled` is false.
+    #[error("telephone conferences are switched off (conference.enabled)")]
     SwitchedOff,
     /// The organizer's domain is not in `graph.resource_organizers`.
+    #[error("the organizer is of no domain in graph.resource_organizers")]
     ForeignOrganizer,
     /// No number is free in all its windows.
-    AllRoomsTaken(AllRoomsTaken),
+    #[error(transparent)]
+    AllRoomsTaken(#[from] AllRoomsTaken),
 }
 
 /// What is held of an entry.
@@ -133,11 +136,22 @@ pub fn plan(
     seen: Seen<'_>,
     rng: &mut impl CryptoRng,
 ) -> Plan {
-    let desk = Desk { now, rules, ledger, stored };
     match seen {
-        Seen::Appointment(sighting) => desk.look(sighting, rng),
-        Seen::Gone { origin, mailbox } => desk.gone(origin, mailbox),
+        Seen::Appointment(sighting) => {
+            let stored = Stored { booking: stored.booking.filter(|held| speaks_for(sighting, held)), ..stored };
+            Desk { now, rules, ledger, stored }.look(sighting, rng)
+        }
+        Seen::Gone { origin, mailbox } => Desk { now, rules, ledger, stored }.gone(origin, mailbox),
     }
+}
+
+/// Whether what was seen is the meeting that is held. Everybody invited knows its UID, and may import it into a calendar
+/// of his own or send it to the resource mailbox: from another place than the held one, only its organizer's own copy
+/// and what he sent himself count. Anything else under this UID is a meeting of its own.
+fn speaks_for(sighting: Sighting<'_>, held: &Booking) -> bool {
+    let Appointment { origin, organizer, is_organizer, .. } = sighting.appointment;
+    let his_own = sighting.mailbox == Some(&organizer.address);
+    *origin == held.origin || (organizer.address == held.organizer.address && (his_own || !is_organizer))
 }
 
 impl Plan {

@@ -58,6 +58,7 @@ pub(crate) fn booking() -> Booking {
         pins: Pins { participant: Pin::parse("482915").unwrap(), moderator: Pin::parse("731604").unwrap() },
         invitees: vec![],
         organizer_numbers: vec![],
+        series: false,
         occurrences: [(at(60), date)].into(),
         state: BookingState::Active,
     }
@@ -82,6 +83,7 @@ pub(crate) fn appointment(start: i64, end: i64) -> Appointment {
         hide_attendees: false,
         time_zone: Tz::Europe__Berlin,
         all_day: false,
+        series: false,
         dates: vec![date(start, end)],
         endless_or_beyond_horizon: false,
         cancelled: false,

@@ -35,7 +35,9 @@ impl Dates {
         let mut occurrences: BTreeMap<_, _> =
             held.into_iter().flatten().filter(|(_, date)| over(date)).map(|(at, date)| (*at, *date)).collect();
         let single = |date: &AppointmentDate| match (appointment.dates.len(), held) {
-            (1, Some(held)) if held.len() == 1 => held.keys().next().copied().unwrap_or(date.original_start),
+            (1, Some(held)) if held.len() == 1 && !appointment.series => {
+                held.keys().next().copied().unwrap_or(date.original_start)
+            }
             _ => date.original_start,
         };
         let mut capped = false;

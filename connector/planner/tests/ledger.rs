@@ -92,6 +92,7 @@ impl World {
 
     fn book(&mut self) {
         let number = self.meetings.len();
+        let dates = self.dates();
         let invited = |name| Attendee { person: person(name), role: Role::Required, response: Response::None };
         let appointment = Appointment {
             origin: Origin::Graph { mailbox: "m".into(), event: format!("e{number}") },
@@ -105,7 +106,8 @@ impl World {
             hide_attendees: false,
             time_zone: Tz::UTC,
             all_day: false,
-            dates: self.dates(),
+            series: dates.len() > 1,
+            dates,
             endless_or_beyond_horizon: self.below(500) == 0,
             cancelled: false,
             draft: false,

@@ -65,7 +65,7 @@ pub(super) async fn book(
                 .into_response())
         }
         (Some(Decision::Refuse(refusal)), _) => {
-            Err(ApiProblem::new(StatusCode::CONFLICT, format!("there is no line: {refusal:?}")))
+            Err(ApiProblem::new(StatusCode::CONFLICT, format!("there is no line: {refusal}")))
         }
         (decision, _) => Err(ApiProblem::bad_request(format!("nothing was booked: {decision:?}"))),
     }

@@ -118,6 +118,7 @@ impl BookingRequest {
             hide_attendees: false,
             time_zone: time_zone.unwrap_or(settings.directory.time_zone),
             all_day: false,
+            series: false,
             dates: vec![AppointmentDate { original_start: start, start, end, cancelled: false }],
             endless_or_beyond_horizon: false,
             cancelled: false,

@@ -172,7 +172,6 @@ fn calendar_object(
 
 /// The dates still to come, by their time; of a cancellation every date that was promised.
 fn ics_dates(booking: &Booking, kind: IcsKind, now: DateTime<Utc>) -> Vec<InviteDate> {
-    let series = booking.occurrences.len() > 1;
     let dates = if kind == IcsKind::Cancel {
         let all = booking.occurrences.iter().map(|(original, occurrence)| (*original, occurrence.window));
         all.filter(|(_, window)| window.closes() > now).collect()
@@ -180,7 +179,7 @@ fn ics_dates(booking: &Booking, kind: IcsKind, now: DateTime<Utc>) -> Vec<Invite
         coming_dates(booking, now)
     };
     let date = |(original, window): (_, dialroom_booking::DialInWindow)| InviteDate {
-        recurrence_id: series.then_some(original),
+        recurrence_id: booking.series.then_some(original),
         start: window.start(),
         end: window.end(),
     };

@@ -4,10 +4,8 @@
 //! what the organizer alone reads ([`ModeratorSecrets`]). A template outside its circle finds no such name.
 
 use chrono::{DateTime, Utc};
-use connector_planner::{Difference, Letter, LetterKind, Note, Refusal};
-use dialroom_booking::{
-    Booking, DialInWindow, E164, EmailAddress, KnownCaller, Language, OriginalStart, Person, Pin, RoomNumber,
-};
+use connector_planner::{Difference, Letter, LetterKind, Note, Refusal, recognized_numbers};
+use dialroom_booking::{Booking, DialInWindow, E164, EmailAddress, Language, OriginalStart, Person, Pin, RoomNumber};
 use dialroom_settings::{AutomaticLogin, Believes, Settings};
 use serde::Serialize;
 
@@ -51,7 +49,7 @@ pub(super) struct View {
     pub(super) city: String,
     /// Minutes from opening to start.
     pub(super) lead_minutes: i64,
-    /// Whether there are several dates.
+    /// Whether it is a series.
     pub(super) series: bool,
     /// The next dates of a series.
     pub(super) dates: Vec<DateRow>,
@@ -136,7 +134,7 @@ impl View {
             opens,
             city: city(booking.time_zone),
             lead_minutes: next.map_or(0, |window| (window.start() - window.opens()).num_minutes()),
-            series: booking.occurrences.len() > 1,
+            series: booking.series,
             more_dates: dates.len().saturating_sub(MAX_LISTED_DATES),
             dates: date_rows(booking, &dates, language),
             known_numbers: known_numbers(settings, booking, &letter.recipient.address),
@@ -267,13 +265,8 @@ fn tel_link(settings: &Settings, room: RoomNumber, pin: &Pin) -> String {
 
 /// The recipient's numbers that will let him in, as the mixer will judge them.
 fn known_numbers(settings: &Settings, booking: &Booking, recipient: &EmailAddress) -> Vec<String> {
-    let numbers: &[KnownCaller] = if *recipient == booking.organizer.address {
-        &booking.organizer_numbers
-    } else {
-        booking.invitees.iter().find(|invitee| invitee.person.address == *recipient).map_or(&[], |i| &i.numbers)
-    };
-    let lets_in = |caller: &&KnownCaller| lets_in(settings, &caller.number);
-    numbers.iter().filter(lets_in).take(MAX_KNOWN_NUMBERS).map(|caller| one_line(&caller.written)).collect()
+    let numbers = recognized_numbers(booking, recipient).into_iter().filter(|one| lets_in(settings, &one.number));
+    numbers.take(MAX_KNOWN_NUMBERS).map(|one| one_line(&one.number.shown(&one.written))).collect()
 }
 
 /// Whether a call from `number` needs no PIN: promised only where some trunk's plain word for it is believed.

@@ -37,6 +37,8 @@ struct AtRest {
     moderator_pin: String,
     invitees: Vec<Invitee>,
     organizer_numbers: Vec<KnownCaller>,
+    #[serde(default)]
+    series: bool,
     occurrences: BTreeMap<OriginalStart, Occurrence>,
     state: BookingState,
 }
@@ -68,6 +70,7 @@ pub(super) fn seal(booking: &Booking, key: &SealKey) -> Vec<u8> {
         pins: _,
         invitees,
         organizer_numbers,
+        series,
         occurrences,
         state,
     } = booking.clone();
@@ -91,6 +94,7 @@ pub(super) fn seal(booking: &Booking, key: &SealKey) -> Vec<u8> {
         moderator_pin,
         invitees,
         organizer_numbers,
+        series,
         occurrences,
         state,
     })
@@ -119,6 +123,7 @@ pub(super) fn open(bytes: &[u8], key: &SealKey) -> Result<Booking, String> {
         moderator_pin,
         invitees,
         organizer_numbers,
+        series,
         occurrences,
         state,
     } = at_rest;
@@ -148,6 +153,7 @@ pub(super) fn open(bytes: &[u8], key: &SealKey) -> Result<Booking, String> {
         pins,
         invitees,
         organizer_numbers,
+        series,
         occurrences,
         state,
     })

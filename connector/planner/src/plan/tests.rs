@@ -369,6 +369,43 @@ fn a_moved_meeting_without_a_free_room_keeps_its_old_line() {
 }
 
 #[test]
+fn a_uid_that_somebody_borrowed_moves_no_line() {
+    let (mut world, meeting) = World::booked();
+    let line = world.booking.clone();
+    // Bernd imported the ICS: his own copy under Anna's UID, without the mark. Mallory invites the resource mailbox by it.
+    let imported = |organizer: &str| Appointment {
+        origin: crate::testing::origin("copy"),
+        organizer: person(organizer),
+        marks: Marks::default(),
+        ..meeting.clone()
+    };
+    world.mailbox = Some(person("bernd@contoso.example").address);
+    for organizer in ["bernd@contoso.example", "anna@contoso.example"] {
+        assert_eq!(world.see(1, &imported(organizer)).decision, Decision::Ignore(Ignored::NotOurs), "{organizer}");
+    }
+    world.rules.resource_mailbox = Some(person("conference@contoso.example").address);
+    world.rules.resource_organizers = vec!["contoso.example".to_owned()];
+    (world.mailbox, world.organizer_watched) = (world.rules.resource_mailbox.clone(), false);
+    let sent = Appointment { is_organizer: false, marks: meeting.marks.clone(), ..imported("mallory@evil.example") };
+    let plan = world.see(2, &sent);
+    assert_eq!(plan.decision, Decision::Refuse(Refusal::ForeignOrganizer));
+    assert_eq!(world.booking, line);
+}
+
+#[test]
+fn a_series_with_one_date_in_sight_keeps_its_dates_apart() {
+    let mut world = World::new();
+    let mut series = appointment(60, 90);
+    series.series = true;
+    world.see(0, &series);
+    assert!(world.booking.as_ref().unwrap().series);
+    series.dates = vec![date(60 * 24 * 365, 60 * 24 * 365 + 30)];
+    world.see(1, &series);
+    let keys: Vec<_> = world.booking.unwrap().occurrences.into_keys().collect();
+    assert_eq!(keys, [at(60 * 24 * 365)], "each date by its own original start");
+}
+
+#[test]
 fn an_endless_series_rolls_on_without_a_word() {
     const WEEK: i64 = 7 * 1440;
     let mut world = World::new();

@@ -92,6 +92,7 @@ fn booking(starts: &[&str]) -> Booking {
             invitee("eva@fabrikam.example", "", &[], true),
         ],
         organizer_numbers: vec![number("+49 30 23125 001")],
+        series: starts.len() > 1,
         occurrences: starts.iter().map(scheduled).collect::<BTreeMap<_, _>>(),
         state: BookingState::Active,
     }
@@ -147,7 +148,7 @@ fn shown(mail: &ComposedMail) -> String {
 
 #[test]
 fn every_letter_in_every_language() {
-    let (single, mut series) = (single(), booking(&["2026-11-26T09:00:00Z"]));
+    let (single, mut series) = (single(), Booking { series: true, ..single() });
     for week in 1..14 {
         let start = at("2026-11-26T09:00:00Z") + TimeDelta::weeks(week);
         let end = start + TimeDelta::minutes(30);
@@ -239,6 +240,30 @@ fn no_pin_is_promised_away_that_the_mixer_would_ask_for() {
     assert!(!promised("[conference]\nautomatic_login = \"internal\""));
     assert!(promised("own_numbers = [\"+49 30 23125\"]\n[conference]\nautomatic_login = \"internal\""));
     assert!(!promised("believes = \"extensions\""));
+}
+
+#[test]
+fn numbers_are_shown_as_everybody_dials_them_and_shared_ones_not_at_all() {
+    let mut booking = single();
+    let known = |number: &str, written: &str| KnownCaller {
+        number: E164::international(number).unwrap(),
+        written: written.to_owned(),
+    };
+    booking.invitees[0].numbers = vec![known("+493023125003", "030/23125-003"), known("+49302312588", "-88")];
+    booking.organizer_numbers.push(known("+49302312588", "030 2312588"));
+    let to_bernd = letter(&booking.invitees[0].person, LetterKind::DialInData, IcsKind::None, Language::En);
+    let text = parsed(&composed(&booking, &to_bernd)).body_text(0).unwrap().into_owned();
+    assert!(text.contains("From +49 30 23125003 you need no PIN."), "{text}");
+}
+
+#[test]
+fn a_series_is_one_even_with_a_single_date_in_sight() {
+    let ics_of = |booking: &Booking| {
+        let letter = letter(&booking.invitees[0].person, LetterKind::DialInData, IcsKind::Attachment, Language::En);
+        calendars(&parsed(&composed(booking, &letter))).remove(0).1
+    };
+    assert!(!ics_of(&single()).contains("RECURRENCE-ID"));
+    assert!(ics_of(&Booking { series: true, ..single() }).contains("RECURRENCE-ID;TZID=Europe/Berlin:20261126T100000"));
 }
 
 #[test]
