@@ -31,18 +31,16 @@ pub struct House {
 impl House {
     /// Starts the demo and waits for its `ready`.
     pub async fn open() -> Self {
-        Self::open_with(&[]).await
+        Self::open_with("info").await
     }
 
-    /// The same with more flags.
-    pub async fn open_with(flags: &[&str]) -> Self {
+    /// The same, with logs as fine as this filter says.
+    pub async fn open_with(log: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(executable());
-        command.args(["demo", "--empty", "--data"]).arg(folder.path()).args(flags);
+        command.args(["demo", "--empty", "--data"]).arg(folder.path()).env("DIALROOM_LOG", log);
         for endpoint in ["--http", "--sip", "--control", "--graph", "--smtp"] {
-            if !flags.contains(&endpoint) {
-                command.args([endpoint, "127.0.0.1:0"]);
-            }
+            command.args([endpoint, "127.0.0.1:0"]);
         }
         command.stdout(Stdio::piped()).stderr(Stdio::inherit()).stdin(Stdio::null()).kill_on_drop(true);
         let mut demo = command.spawn().expect("the executable starts");
@@ -176,6 +174,12 @@ impl House {
         let request = self.http.get(self.url("control", path)).bearer_auth(token);
         let response = request.send().await.map_err(|why| why.to_string())?;
         response.error_for_status().map_err(|why| why.to_string())?.json().await.map_err(|why| why.to_string())
+    }
+
+    /// The text of a page that anybody may read (`/metrics`, `/healthz`) of connector (`http`) or mixer (`control`).
+    pub async fn page(&self, part: &str, path: &str) -> String {
+        let answer = self.http.get(self.url(part, path)).send().await.expect("an answer");
+        answer.text().await.expect("text")
     }
 
     /// Every booking, with its PINs.

@@ -93,7 +93,6 @@ impl World {
             automatic_login: AutomaticLogin::Everyone,
             announce: Announce::Tones,
             max_participants: 6,
-            max_account_participants: 500,
             max_account_participants: 9,
             external_callers: true,
             longest_room: 4,

@@ -299,6 +299,67 @@ async fn a_conference_without_a_calendar_gets_the_full_invitation() {
 }
 
 #[tokio::test]
+async fn no_secret_reaches_a_log_a_metric_or_a_store() {
+    let house = House::open_with("trace").await;
+    let (event, booking) = open_meeting(&house, "Canary").await;
+    let keyed = keys(&booking);
+    let room = text(&booking["room"]);
+    let guesses = format!("{room}#739164#,,,,{keyed}");
+    let eva = house.call(&["--from", EVA, "--keys", &guesses, "88"]);
+    let bernd = house.call(&["--from", BERND, "88"]);
+    house.until_in("Canary", 2).await;
+    let (_, _) = tokio::join!(eva.hang_up(), bernd.hang_up());
+    house.change(&event, json!({ "attendees": ["clara@contoso.example"] })).await;
+    let _ = house.api(reqwest::Method::POST, "/api/v1/conferences", Some(json!({ "title": keyed }))).await;
+    house.delete(&event).await;
+    house.conference("Canary", |one| one["state"] != "active").await;
+
+    let facts = house.facts();
+    let secrets: Vec<(&str, String)> = [
+        ("participant PIN", &booking["pins"]["participant"]),
+        ("moderator PIN", &booking["pins"]["moderator"]),
+        ("API token", &facts["api_token"]),
+        ("control token", &facts["control_token"]),
+        ("client secret", &facts["client_secret"]),
+    ]
+    .map(|(name, value)| (name, text(value).to_owned()))
+    .into();
+    let wrong_pin = ("wrong PIN", "739164".to_owned());
+    let numbers = [BERND, EVA].map(|number| ("telephone number", number.trim_start_matches('+').to_owned()));
+
+    let mut told = vec![];
+    for (part, program) in [("http", "connector"), ("control", "mixer")] {
+        told.push((format!("{program}'s metrics"), house.page(part, "/metrics").await));
+        let log = std::fs::read(house.data().join(format!("{program}.log"))).expect("a log");
+        assert!(log.len() > 2_000, "{program} logs at trace: {} bytes", log.len());
+        told.push((format!("{program}.log"), String::from_utf8_lossy(&log).into_owned()));
+    }
+    for (place, words) in &told {
+        for (name, secret) in secrets.iter().chain([&wrong_pin]).chain(&numbers) {
+            if let Some(at) = words.find(secret.as_str()) {
+                let from = words[..at].rfind('\n').map_or(0, |end| end + 1);
+                panic!("the {name} stands in {place}: {}", words[from..].lines().next().unwrap_or_default());
+            }
+        }
+    }
+    for program in ["connector", "mixer"] {
+        for file in files_below(&house.data().join(program).join("store")) {
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            for (name, secret) in &secrets {
+                let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+                assert!(!found, "the {name} stands in {}", file.display());
+            }
+        }
+    }
+    house.close().await;
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").filter_map(|entry| Some(entry.ok()?.path()));
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
 async fn a_mail_follows_a_change_within_a_second() {
     let house = House::open().await;
     let bookings = if dialroom_tests::seed::is_long() { 1000 } else { 200 };
