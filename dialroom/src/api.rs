@@ -1,17 +1,13 @@
 //! The connector's API as the command's other parts call it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use dialroom_host::read_secret;
 use dialroom_settings::Settings;
 use serde_json::Value;
 
-use crate::demo;
-
-/// Time for one answer.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+use crate::{demo, http};
 
 /// Which connector is meant.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +34,7 @@ impl Api {
     /// # Errors
     /// When there are none.
     pub(crate) fn find(which: Which) -> anyhow::Result<Self> {
-        let client = client()?;
+        let client = http::client()?;
         let Some(file) = which.settings else {
             let demo = demo::find_demo(which.data)?;
             return Ok(Self { client, url: demo.http, token: demo.api_token });
@@ -73,11 +69,4 @@ impl Api {
         }
         Ok(body)
     }
-}
-
-/// A client for our own programs: no proxy between them, no redirect away from them.
-pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
-    let builder =
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_TIME);
-    builder.build().context("no HTTP client can be built")
 }

@@ -5,6 +5,7 @@ mod book;
 mod check;
 mod children;
 mod demo;
+mod http;
 mod list;
 mod phone;
 mod serve;

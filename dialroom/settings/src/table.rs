@@ -213,6 +213,53 @@ impl<'t> Table<'t> {
     }
 }
 
+/// The table of that name, empty when there is none.
+fn section<'t>(reader: &mut Reader<'_>, root: &mut Table<'t>, name: &'static str) -> Table<'t> {
+    let item = root.item(name);
+    if item.is_some_and(|item| item.as_table_like().is_none()) {
+        root.wrong(reader, name, format!("is a table; write [{name}] on a line of its own"));
+    }
+    Table::new(reader, name, item)
+}
+
+/// A table that may be left out: all its defaults then.
+pub(crate) fn one<'t, T>(
+    reader: &mut Reader<'_>,
+    root: &mut Table<'t>,
+    name: &'static str,
+    read: impl FnOnce(&mut Reader<'_>, Table<'t>) -> T,
+) -> T {
+    let table = section(reader, root, name);
+    read(reader, table)
+}
+
+/// A table that switches something on by being there.
+pub(crate) fn optional<'t, T>(
+    reader: &mut Reader<'_>,
+    root: &mut Table<'t>,
+    name: &'static str,
+    read: impl FnOnce(&mut Reader<'_>, Table<'t>) -> Option<T>,
+) -> Option<T> {
+    let table = section(reader, root, name);
+    if root.item(name).is_some() { read(reader, table) } else { None }
+}
+
+/// Every `[[name]]`.
+pub(crate) fn each<'t, T>(
+    reader: &mut Reader<'_>,
+    root: &mut Table<'t>,
+    name: &'static str,
+    read: impl Fn(&mut Reader<'_>, Table<'t>) -> Option<T>,
+) -> Vec<T> {
+    let Some(item) = root.item(name) else { return Vec::new() };
+    let Some(tables) = item.as_array_of_tables() else {
+        root.wrong(reader, name, format!("is a list of tables; write [[{name}]] on a line of its own"));
+        return Vec::new();
+    };
+    let tables = tables.iter().map(|table| Table::of(name, reader.line(table.span()), table)).collect::<Vec<_>>();
+    tables.into_iter().filter_map(|table| read(reader, table)).collect()
+}
+
 /// The known key that differs least, if it differs by at most two letters.
 fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     known

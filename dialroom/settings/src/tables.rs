@@ -4,8 +4,7 @@ use dialroom_booking::{E164, EmailAddress, HomeRegion, RoomRanges};
 use toml_edit::Item;
 
 use crate::meant::*;
-use crate::read::each;
-use crate::table::{Reader, Table};
+use crate::table::{Reader, Table, each};
 
 pub(crate) fn dial_in(reader: &mut Reader<'_>, mut table: Table<'_>) -> DialIn {
     let number = table.text(reader, "number").unwrap_or_else(|| "88".to_owned());

@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike as _, Days, NaiveTime, SecondsFormat, TimeDelta,
 use chrono_tz::Europe::Berlin;
 use serde_json::{Value, json};
 
-use crate::api;
+use crate::http;
 
 /// What marks a meeting for us.
 pub(crate) const CATEGORY: &str = "Telephone conference";
@@ -40,7 +40,7 @@ pub(crate) async fn ask(request: reqwest::RequestBuilder) -> anyhow::Result<Valu
 /// A few meetings to look at. None is near the start of the demo or invites those of the newcomer's story on that day,
 /// so that a call of theirs has one conference to lead into.
 pub(crate) async fn book_samples(graph_url: &str, now: DateTime<Utc>) -> anyhow::Result<()> {
-    let client = api::client()?;
+    let client = http::client()?;
     for meeting in samples(now) {
         ask(client.post(format!("{graph_url}/control/events")).json(&meeting)).await?;
     }

@@ -68,7 +68,7 @@ pub(crate) async fn advance(data: Option<PathBuf>, by: &str) -> anyhow::Result<S
     let by = span(by)?;
     let demo = find(data)?;
     let url = format!("{}/control/clock", demo.graph);
-    let client = crate::api::client()?;
+    let client = crate::http::client()?;
     let answer = client.post(url).json(&json!({"advance_seconds": by.num_seconds()})).send().await;
     let answer: serde_json::Value =
         answer.and_then(reqwest::Response::error_for_status).context("the demo does not answer")?.json().await?;

@@ -150,7 +150,7 @@ impl Link {
     /// When they cannot be kept.
     pub(crate) fn new(addresses: Addresses, folder: &Folder) -> anyhow::Result<Self> {
         Ok(Self {
-            http: crate::api::client()?,
+            http: crate::http::client()?,
             http_url: format!("http://{}", addresses.http),
             control_url: format!("http://{}", addresses.control),
             graph_url: format!("http://{}", addresses.graph),
