@@ -69,9 +69,9 @@ test("a newcomer books, reads the mails, dials in, and sees who was in", async (
   const evas = letter(page, "Budget review", "eva@fabrikam.example");
   await evas.locator("summary").click();
   const read = await evas.innerText();
-  const [, room, pin] = /room (\d+), PIN ([\d ]+)\./i.exec(read) ?? assert.fail(read);
+  const [, room, pin] = /(?:room|Raum) (\d+), PIN ([\d ]+)\./i.exec(read) ?? assert.fail(read);
   assert.match(read, /\+49 30 23125 88/);
-  assert.match(read, /line opens at \d+:\d\d/i);
+  assert.match(read, /(?:line opens at|Einwahl ab) \d+:\d\d/);
   assert.match(read, /invite\.ics \(application\/ics, \d+ bytes\)/);
   assert.equal(await evas.locator("a[href^='tel:']").getAttribute("href"), `tel:+49302312588,,${room}%23,,${pin.replaceAll(" ", "")}%23`);
   const annas = letter(page, "Budget review", "anna@contoso.example");
@@ -94,7 +94,12 @@ test("a newcomer books, reads the mails, dials in, and sees who was in", async (
   await picture(page, "2-talking-1280");
 
   await page.getByRole("button", { name: "two minutes before the line closes" }).click();
-  await until("time has passed", async () => /closes (\d\d:\d\d)/.test(await line(page, "Budget review").innerText()));
+  await until("time has passed", async () => {
+    const closes = /closes (\d\d:\d\d)/.exec(await line(page, "Budget review").innerText())[1];
+    const [hours, minutes] = closes.split(":").map(Number);
+    const [, nowHours, nowMinutes] = /, (\d\d):(\d\d):/.exec(await page.locator("#now").innerText()).map(Number);
+    return (hours * 60 + minutes - nowHours * 60 - nowMinutes + 1440) % 1440 <= 3;
+  });
   assert.match(await page.locator("#live").innerText(), /Bernd Brandt, since/);
   await page.getByRole("button", { name: "the line closes", exact: true }).click();
   await page.locator("#calls tr").filter({ hasText: "Bernd Brandt" }).waitFor();
@@ -207,7 +212,7 @@ test("nothing sticks out, wide or narrow, light or dark", async () => {
       const { context, page, bad } = await visit({ viewport: { width, height: 844 }, colorScheme });
       await page.locator("#mails summary").first().click();
       await page.locator("#mails summary").nth(1).click();
-      for (const one of await page.locator("#lines details:not([open]) summary").all()) await one.click();
+      await page.locator("#lines summary").last().click();
       assert.equal(await overflow(page), "", `${width} px`);
       await picture(page, `5-page-${width}-${colorScheme}`);
       assert.deepEqual(bad, []);

@@ -28,8 +28,9 @@ mod state;
 const PAGE: &str = include_str!("../../../templates/console/demo.html");
 const STYLE: &str = include_str!("../../../templates/console/demo.css");
 const SCRIPT: &str = include_str!("../../../templates/console/demo.js");
+const ICON: &str = include_str!("../../../templates/console/icon.svg");
 /// No foreign request, no inline script, no frame around it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// How long before the line opens the first button leads: late enough to wait with music.
 const BEFORE_OPENING: TimeDelta = TimeDelta::minutes(3);
 /// The warning comes two minutes before the line closes; the button leads a breath before it.
@@ -62,6 +63,7 @@ pub(crate) fn router(link: Link, mailbox: Mailbox, clock: Arc<DemoClock>) -> any
         .route("/demo", get(async |State(page): State<Page>| asset("text/html; charset=utf-8", page.0.html.clone())))
         .route("/demo/style.css", get(async || asset("text/css; charset=utf-8", STYLE.to_owned())))
         .route("/demo/script.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT.to_owned())))
+        .route("/demo/icon.svg", get(async || asset("image/svg+xml", ICON.to_owned())))
         .route("/demo/state", get(state::show))
         .route("/demo/mails/{name}", get(raw_mail))
         .route("/demo/book", post(book))

@@ -110,7 +110,7 @@ fn line(link: &Link, booking: &Value) -> Value {
     });
     let keys = format!("{room}#{pin}#");
     let stranger = banner::call(&executable, &link.sip, &people::guest().number, Some(&keys));
-    let dial: Vec<_> = known.chain([json!({"who": "any other phone", "command": stranger})]).collect();
+    let dial: Vec<_> = known.chain([json!({"who": "a guest, with room and PIN", "command": stranger})]).collect();
     json!({
         "id": booking["id"],
         "title": booking["title"],
