@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -113,8 +114,7 @@ struct Tied {
 }
 
 fn spawn(program: &Program) -> anyhow::Result<Tied> {
-    let executable = std::env::current_exe().context("this executable cannot be found")?;
-    let mut command = Command::new(executable);
+    let mut command = Command::new(executable()?);
     command.arg(program.name).args(&program.arguments).arg("--with-parent");
     // Standard input is the tie to us: it closes when we end, however we end.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
@@ -128,6 +128,20 @@ fn spawn(program: &Program) -> anyhow::Result<Tied> {
     // Waiting for a child closes its standard input, unless somebody else holds it.
     let stdin = child.stdin.take();
     Ok(Tied { child, _stdin: stdin })
+}
+
+/// Where this program lies. Looked up once: after an upgrade has replaced the file, the system says "(deleted)" behind its
+/// name, and by that name neither a child nor a command that people copy could be started.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn executable() -> anyhow::Result<&'static Path> {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    let found = std::env::current_exe().context("this executable cannot be found")?;
+    Ok(FOUND.get_or_init(|| found))
 }
 
 async fn farewell(child: &mut Child) {

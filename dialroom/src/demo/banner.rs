@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use crate::children;
 use crate::demo::endpoints::Addresses;
 use crate::demo::folder::Folder;
 use crate::demo::people;
@@ -23,7 +24,7 @@ pub(crate) fn print(folder: &Folder, addresses: &Addresses, moved: &[(&'static s
 
 /// How this program is called from a shell.
 pub(crate) fn executable() -> String {
-    let path = std::env::current_exe().map_or_else(|_| "dialroom".to_owned(), |path| path.display().to_string());
+    let path = children::executable().map_or_else(|_| "dialroom".to_owned(), |path| path.display().to_string());
     quoted(&path)
 }
 
