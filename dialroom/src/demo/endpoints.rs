@@ -1,4 +1,4 @@
-//! Where the demo listens: the defaults of DESIGN.md section 2, flags that change them, and free ports in place of busy ones.
+//! Where the demo listens: the usual ports, flags that change them, and free ones in place of busy ones.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 

@@ -1,4 +1,4 @@
-//! The people of the demo (DESIGN.md section 2): numbers from the ranges kept free for fiction.
+//! The people of the demo: numbers from the ranges kept free for fiction.
 
 use std::fs;
 use std::path::Path;
