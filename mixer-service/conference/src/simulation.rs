@@ -166,16 +166,24 @@ impl History {
     fn by_number(&self, caller: &E164, trust: Trust) -> BTreeSet<BookingId> {
         let enough =
             if self.policy.automatic_login == AutomaticLogin::Internal { Trust::Internal } else { Trust::Asserted };
-        let mut people = BTreeSet::new();
-        let mut found = BTreeSet::new();
-        let dropped = |handed: &HandedOver| handed.last_closes().is_none_or(|at| at + BEHIND <= self.now.wall);
-        for (id, handed) in self.bookings.iter().filter(|(_, handed)| !dropped(handed)) {
+        let (mut people, mut found) = (BTreeSet::new(), BTreeSet::new());
+        let held = |closes: DateTime<Utc>| closes + BEHIND > self.now.wall;
+        for (id, handed) in &self.bookings {
             for known in handed.callers.iter().filter(|known| known.numbers.contains(caller)) {
-                people.insert(known.person.clone());
-                found.insert(id.clone());
+                if handed.last_closes().is_some_and(held) {
+                    people.insert(known.person.clone());
+                }
+                // A line that was promised longer while somebody was in may stay open to its later end.
+                let promised = handed.windows.iter().filter_map(|date| {
+                    let date = ConferenceId { booking: id.clone(), original_start: date.original_start };
+                    self.promised.get(&date).map(|(_, closes)| *closes)
+                });
+                if promised.into_iter().any(held) {
+                    found.insert(id.clone());
+                }
             }
         }
-        if trust >= enough && people.len() == 1 { found } else { BTreeSet::new() }
+        if trust >= enough && people.len() <= 1 { found } else { BTreeSet::new() }
     }
 
     fn pick(&mut self) -> Option<LegId> {
