@@ -122,7 +122,8 @@ impl Directory {
         }
         let user = match ask(graph, address).await {
             Ok(user) => user,
-            Err(GraphError::Denied(refusal)) => {
+            // A 401 says that our token is not taken just now, not that nobody may be asked for.
+            Err(GraphError::Denied(refusal)) if refusal.status == 403 => {
                 tracing::warn!(%refusal, "the directory may not be read: nobody is recognized by it; grant User.Read.All");
                 None
             }
@@ -160,6 +161,8 @@ async fn ask(graph: &GraphClient, address: &EmailAddress) -> Result<Option<User>
     match graph.get(NO_MAILBOX, graph.url(&["users", address.as_str()], &[("$select", SELECT)])).await {
         Ok(body) => return read(body).map(Some),
         Err(GraphError::NotFound(_) | GraphError::NoMailbox(_)) => {}
+        // No sign-in name is spelled like this.
+        Err(GraphError::Refused(refusal)) if refusal.status < 500 => {}
         Err(error) => return Err(error),
     }
     // The address is no sign-in name; it may be one of somebody's mail addresses. A quote is doubled in OData.
@@ -172,7 +175,8 @@ async fn ask(graph: &GraphClient, address: &EmailAddress) -> Result<Option<User>
             // Two users with one address: neither is known by it.
             Ok(<[User; 1]>::try_from(users.value).ok().map(|[user]| user))
         }
-        Err(GraphError::NotFound(_) | GraphError::Refused(_)) => Ok(None),
+        Err(GraphError::NotFound(_)) => Ok(None),
+        Err(GraphError::Refused(refusal)) if refusal.status < 500 => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -57,8 +57,7 @@ impl MixerLink {
         let mut failures = 0_u32;
         let mut compare_at = self.clock.instant();
         loop {
-            let all_taken = self.hand_over_waiting().await?;
-            let mut healthy = all_taken;
+            let mut trouble = self.hand_over_waiting().await?;
             if self.clock.instant() >= compare_at {
                 match self.compare().await {
                     Ok(differ) => {
@@ -68,28 +67,36 @@ impl MixerLink {
                             continue;
                         }
                     }
-                    Err(error) => {
-                        tracing::debug!(%error, "cannot compare with the mixer");
-                        healthy = false;
-                    }
+                    Err(error) => trouble = Some(error),
                 }
             }
-            if healthy {
-                failures = 0;
+            let Some(error) = trouble else {
+                if std::mem::take(&mut failures) > 0 {
+                    tracing::info!("the mixer takes what it is told again");
+                }
                 tokio::select! {
                     () = self.waiting.notified() => {}
                     () = self.clock.sleep_until(compare_at) => {}
                 }
-            } else {
-                failures += 1;
-                let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(8)).min(MAX_PAUSE);
-                self.clock.sleep_until(self.clock.instant() + pause).await;
+                continue;
+            };
+            // Told once, or a mixer that is down for a weekend fills the log.
+            if failures == 0 {
+                tracing::warn!(%error, "the mixer does not take what it is told; it waits and is tried again");
+            }
+            failures = failures.saturating_add(1);
+            let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(8)).min(MAX_PAUSE);
+            // A mixer that refuses one booking may take the next.
+            let others_may_go = matches!(error, MixerError::Refused(_));
+            tokio::select! {
+                () = self.waiting.notified(), if others_may_go => {}
+                () = self.clock.sleep_until(self.clock.instant() + pause) => {}
             }
         }
     }
 
-    /// Whether everything that waited was taken.
-    async fn hand_over_waiting(&self) -> Result<bool, KeepError> {
+    /// Why something that waited was not taken.
+    async fn hand_over_waiting(&self) -> Result<Option<MixerError>, KeepError> {
         let mut latest: BTreeMap<BookingId, Vec<u64>> = BTreeMap::new();
         for (id, revision) in self.keep.hand_offs()? {
             latest.entry(id).or_default().push(revision);
@@ -98,16 +105,16 @@ impl MixerLink {
         let mut results = futures_util::stream::iter(latest)
             .map(|(id, revisions)| async move { self.hand_over(&id, &revisions).await })
             .buffer_unordered(MAX_IN_FLIGHT);
-        let mut all_taken = true;
-        while let Some(taken) = results.next().await {
-            all_taken &= taken?;
+        let mut trouble = None;
+        while let Some(failed) = results.next().await {
+            trouble = failed?.or(trouble);
         }
-        Ok(all_taken)
+        Ok(trouble)
     }
 
-    async fn hand_over(&self, id: &BookingId, revisions: &[u64]) -> Result<bool, KeepError> {
+    async fn hand_over(&self, id: &BookingId, revisions: &[u64]) -> Result<Option<MixerError>, KeepError> {
         // Committed, but not on the shelf yet: the bell rings once it is.
-        let Some(booking) = self.shelf.find(id) else { return Ok(true) };
+        let Some(booking) = self.shelf.find(id) else { return Ok(None) };
         match self.tell(&booking).await {
             Ok(Taken::Yes | Taken::Newer) => self.metrics.hand_offs.add(),
             Ok(Taken::Conflict) => {
@@ -118,7 +125,7 @@ impl MixerLink {
             Err(error) => {
                 self.metrics.hand_offs_failed.add();
                 tracing::debug!(booking = %id, %error, "not handed over, it is tried again");
-                return Ok(false);
+                return Ok(Some(error));
             }
         }
         let mut batch = Batch::default();
@@ -126,7 +133,7 @@ impl MixerLink {
         let told = revisions.iter().filter(|revision| **revision <= booking.revision);
         told.for_each(|revision| store::hand_off_done(&mut batch, id, *revision));
         self.keep.commit(batch).await?;
-        Ok(true)
+        Ok(None)
     }
 
     async fn tell(&self, booking: &Booking) -> Result<Taken, MixerError> {

@@ -15,9 +15,10 @@ use dialroom_host::{Batch, Clock};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::store::{self, Keep, KeepError, MailKey, MailRow, MailSent};
+use crate::store::{self, GivenUp, Keep, KeepError, MailKey, MailRow, MailSent};
 
 /// Letters being offered at a time; the mailer has its own bound on connections.
 const MAX_IN_FLIGHT: usize = 8;
@@ -122,14 +123,23 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Sends until the pipeline is gone and the store fails, or the task is dropped.
+    /// Sends until `stopping`; a letter that is being offered then is still seen through, or its next offer would be its
+    /// second.
     ///
     /// # Errors
     /// When the store takes no more: without it nothing can be marked as sent, so nothing may be.
-    pub(crate) async fn run(mut self, mut posted: mpsc::UnboundedReceiver<Posted>) -> Result<(), KeepError> {
+    pub(crate) async fn run(
+        mut self,
+        mut posted: mpsc::UnboundedReceiver<Posted>,
+        stopping: CancellationToken,
+    ) -> Result<(), KeepError> {
         let mut trials: JoinSet<(LaneKey, Result<Tried, KeepError>)> = JoinSet::new();
         loop {
-            while trials.len() < MAX_IN_FLIGHT
+            if stopping.is_cancelled() && trials.is_empty() {
+                return Ok(());
+            }
+            while !stopping.is_cancelled()
+                && trials.len() < MAX_IN_FLIGHT
                 && let Some(key) = self.ready.pop_front()
             {
                 if let Some(letter) = self.lanes.get(&key).and_then(|lane| lane.letters.front()) {
@@ -141,7 +151,8 @@ impl Outbox {
             self.metrics.mails_waiting.set(self.lanes.values().map(|lane| lane.letters.len()).sum());
             let wake = self.paused.peek().map(|Reverse((at, _))| *at);
             tokio::select! {
-                letter = posted.recv() => match letter {
+                () = stopping.cancelled(), if !stopping.is_cancelled() => {}
+                letter = posted.recv(), if !stopping.is_cancelled() => match letter {
                     Some(letter) => self.take(letter),
                     None => return Ok(()),
                 },
@@ -149,7 +160,7 @@ impl Outbox {
                     Ok((key, tried)) => self.settle(key, tried?),
                     Err(error) => tracing::error!(%error, "a letter could not be offered; it waits for the next start"),
                 },
-                () = sleep_until(&self.clock, wake), if wake.is_some() => self.wake(),
+                () = sleep_until(&self.clock, wake), if wake.is_some() && !stopping.is_cancelled() => self.wake(),
             }
         }
     }
@@ -248,15 +259,21 @@ impl Trial {
             }
             Err(PostError::AfterData(why) | PostError::Permanent(why)) => {
                 self.metrics.mails_refused.add();
-                tracing::error!(booking = %key.booking, %why, "mail given up");
+                let to = key.recipient.masked();
+                let told = why.replace(key.recipient.as_str(), &to);
+                tracing::error!(booking = %key.booking, %to, why = %told, "mail given up; see GET /api/v1/diagnostics");
                 self.done(&key, message_id, Some(why)).await
             }
         }
     }
 
     async fn done(&self, key: &MailKey, message_id: String, given_up: Option<String>) -> Result<Tried, KeepError> {
-        let mut batch = Batch::default();
-        store::mail_done(&mut batch, key, &MailSent { at: self.clock.wall(), message_id, given_up });
+        let (mut batch, at) = (Batch::default(), self.clock.wall());
+        if let Some(why) = &given_up {
+            let mail = GivenUp { at, booking: key.booking.clone(), to: key.recipient.clone(), why: why.clone() };
+            self.keep.put_given_up(&mut batch, key, &mail)?;
+        }
+        store::mail_done(&mut batch, key, &MailSent { at, message_id, given_up });
         self.keep.commit(batch).await?;
         // Looked for after the commit: of two letters that end together, the later sees that none is left.
         if !self.keep.mails_wait(&key.booking, key.revision) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use connector_planner::LetterKind;
+use dialroom_booking::Booking;
 use dialroom_host::Clock;
 use dialroom_settings::Settings;
 use tokio::sync::watch;
@@ -58,10 +59,13 @@ impl Post for Postman {
     async fn post(&self, posted: &Posted, message_id: &str) -> Result<(), PostError> {
         let equipment = self.equipment()?;
         let mail = self.write(&equipment, posted, message_id)?;
-        equipment.mailer.send(&mail).await.map_err(|error| match error {
-            SendError::Permanent { .. } => PostError::Permanent(error.to_string()),
-            SendError::Temporary { .. } => PostError::Temporary(error.to_string()),
-            SendError::AfterData { .. } => PostError::AfterData(error.to_string()),
+        equipment.mailer.send(&mail).await.map_err(|error| {
+            let told = without_pins(error.to_string(), posted.booking.as_deref());
+            match error {
+                SendError::Permanent { .. } => PostError::Permanent(told),
+                SendError::Temporary { .. } => PostError::Temporary(told),
+                SendError::AfterData { .. } => PostError::AfterData(told),
+            }
         })
     }
 
@@ -92,6 +96,13 @@ impl Postman {
         };
         composed.map_err(|error| PostError::Temporary(error.to_string()))
     }
+}
+
+/// A content filter may repeat a line of the mail in its reply; what it says ends in a log.
+fn without_pins(told: String, booking: Option<&Booking>) -> String {
+    let pins = booking.into_iter().flat_map(|booking| [&booking.pins.participant, &booking.pins.moderator]);
+    let spellings = pins.flat_map(|pin| [pin.expose().to_owned(), pin.grouped()]);
+    spellings.fold(told, |told, pin| told.replace(&pin, "***"))
 }
 
 fn temporary(why: impl Into<String>) -> PostError {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::serve::ListenerExt;
@@ -11,7 +11,7 @@ use dialroom_host::{Clock, Store, seal_key_file, shutdown_asked, token_file};
 use dialroom_settings::Settings;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::{self, Console};
@@ -119,16 +119,16 @@ pub(crate) async fn run_until(
         demo,
     }));
 
+    let stopping = CancellationToken::new();
+    let mut sending = tokio::spawn(outbox.run(posted, stopping.clone()));
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     // The listener first: Graph calls it while the first subscription is being made.
-    let stopping = CancellationToken::new();
     let mut server = tokio::spawn({
         let stopping = stopping.clone();
         let serving = axum::serve(listener.tap_io(|stream| drop(stream.set_nodelay(true))), console::router(console));
         async move { serving.with_graceful_shutdown(stopping.cancelled_owned()).await }
     });
     tasks.spawn(async move { Ok(worker.run().await?) });
-    tasks.spawn(async move { Ok(outbox.run(posted).await?) });
     tasks.spawn({
         let link = link.clone();
         async move { Ok(link.run_hand_offs().await?) }
@@ -160,17 +160,25 @@ pub(crate) async fn run_until(
         Some(ended) = tasks.join_next() => ended.map_err(anyhow::Error::from).and_then(|ended| {
             ended.and_then(|()| Err(anyhow::anyhow!("a part of the connector ended by itself")))
         }),
+        ended = &mut sending => ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?)),
         ended = &mut server => Err(anyhow::anyhow!("the listener ended by itself: {ended:?}")),
     };
     stopping.cancel();
-    // A page's event stream never ends by itself; neither may keep us from ending.
-    let in_time = async { drop((&mut server).await) };
-    tokio::select! {
-        () = in_time => {}
-        () = clock.sleep_until(clock.instant() + GRACE) => server.abort(),
-    }
+    // A page's event stream never ends by itself, nor a mail server's silence; neither may keep us from ending.
+    let by = clock.instant() + GRACE;
+    tokio::join!(end_by(&clock, by, server), end_by(&clock, by, sending));
     // Whatever is cut off here is found again in the store at the next start.
     tasks.abort_all();
     while tasks.join_next().await.is_some() {}
     ended
+}
+
+/// Waits for the end of a task that was asked to end, and ends it at `by`.
+async fn end_by<T>(clock: &Clock, by: Instant, mut task: JoinHandle<T>) {
+    if !task.is_finished() {
+        tokio::select! {
+            _ = &mut task => {}
+            () = clock.sleep_until(by) => task.abort(),
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Faults {
     pub(crate) empty_pages: f64,
     /// Valid tokens that Graph refuses all the same (T3: clock skew).
     pub(crate) refused_tokens: f64,
+    /// Subscriptions that are neither made nor renewed (N2).
+    pub(crate) refused_subscriptions: f64,
     /// Life of a token in seconds (T3).
     pub(crate) token_seconds: i64,
     /// Milliseconds by which every Graph answer is late; at most 60 000.
@@ -30,6 +32,7 @@ impl Default for Faults {
             throttled: 0.0,
             empty_pages: 0.25,
             refused_tokens: 0.0,
+            refused_subscriptions: 0.0,
             token_seconds: 3599,
             late_answers_ms: 0,
         }
@@ -45,6 +48,7 @@ impl Faults {
             ("throttled", self.throttled),
             ("empty_pages", self.empty_pages),
             ("refused_tokens", self.refused_tokens),
+            ("refused_subscriptions", self.refused_subscriptions),
         ];
         let wrong_rate = rates.iter().find(|(_, rate)| !(0.0..=1.0).contains(rate)).map(|(name, _)| *name);
         wrong_rate

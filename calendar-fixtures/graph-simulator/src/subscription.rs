@@ -67,6 +67,16 @@ impl Tenant {
         self.subscriptions.retain(|subscription| subscription.expires > now);
     }
 
+    /// Whether subscriptions are served just now.
+    fn subscribing(&mut self) -> Result<(), Refusal> {
+        let rate = self.faults.refused_subscriptions;
+        if self.dice.happens(rate) {
+            let message = "The operation is not served at the moment.";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "ExtensionError", message));
+        }
+        Ok(())
+    }
+
     fn subscription(&mut self, now: DateTime<Utc>, id: &str) -> Result<usize, Refusal> {
         self.expire_subscriptions(now);
         let found = self.subscriptions.iter().position(|subscription| subscription.id.eq_ignore_ascii_case(id));
@@ -84,6 +94,7 @@ pub(crate) async fn create(
         let now = world.now();
         let mut tenant = world.tenant();
         tenant.expire_subscriptions(now);
+        tenant.subscribing()?;
         wanted_subscription(&mut tenant, now, &wanted, immutable_ids)?
     };
     // Both URLs have to prove themselves while this request is still open.
@@ -193,6 +204,7 @@ pub(crate) async fn renew(
 ) -> Result<Response, Refusal> {
     let now = world.now();
     let mut tenant = world.tenant();
+    tenant.subscribing()?;
     let index = tenant.subscription(now, &id)?;
     tenant.subscriptions[index].expires = expiry(now, &wanted)?;
     Ok(json_answer(StatusCode::OK, &tenant.subscriptions[index].as_json(&tenant.client_id)))

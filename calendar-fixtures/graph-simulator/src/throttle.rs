@@ -7,6 +7,8 @@ const MAX_CONCURRENT: u32 = 4;
 /// Requests in a span of ten minutes.
 const MAX_IN_SPAN: u32 = 10_000;
 const SPAN: TimeDelta = TimeDelta::minutes(10);
+/// What arrives so soon after a refusal was sent before its client could read it: that is no rudeness.
+const UNDER_WAY: TimeDelta = TimeDelta::milliseconds(250);
 
 /// How busy a mailbox is.
 #[derive(Debug, Default)]
@@ -15,6 +17,7 @@ pub(crate) struct Throttle {
     span_start: Option<DateTime<Utc>>,
     in_span: u32,
     not_before: Option<DateTime<Utc>>,
+    refused_at: Option<DateTime<Utc>>,
     refused: u32,
 }
 
@@ -36,16 +39,19 @@ impl Throttle {
         }
         self.in_span += 1;
         if self.not_before.is_some_and(|time| now < time) {
-            return Err(self.refuse(now, "ApplicationThrottled", true));
+            let rude = self.refused_at.is_none_or(|refused| now >= refused + UNDER_WAY);
+            return Err(self.refuse(now, "ApplicationThrottled", rude));
         }
-        if self.in_flight >= MAX_CONCURRENT {
-            return Err(self.refuse(now, "ApplicationThrottled", false));
-        }
-        if unlucky || self.in_span > MAX_IN_SPAN {
-            return Err(self.refuse(now, "TooManyRequests", false));
-        }
-        self.in_flight += 1;
-        Ok(())
+        let code = if self.in_flight >= MAX_CONCURRENT {
+            "ApplicationThrottled"
+        } else if unlucky || self.in_span > MAX_IN_SPAN {
+            "TooManyRequests"
+        } else {
+            self.in_flight += 1;
+            return Ok(());
+        };
+        self.refused_at = Some(now);
+        Err(self.refuse(now, code, false))
     }
 
     pub(crate) fn leave(&mut self) {
@@ -83,7 +89,8 @@ mod tests {
         let wait = throttle.enter(now, false).unwrap_err();
         assert_eq!((wait.retry_after.as_deref(), wait.rude), (Some("1"), false));
         throttle.leave();
-        assert!(throttle.enter(now, false).unwrap_err().rude);
+        assert!(!throttle.enter(now + TimeDelta::milliseconds(50), false).unwrap_err().rude, "it was under way");
+        assert!(throttle.enter(now + TimeDelta::milliseconds(400), false).unwrap_err().rude);
         throttle.enter(now + TimeDelta::seconds(3), false).unwrap();
     }
 }

@@ -17,6 +17,7 @@ use super::booking_request::BookingRequest;
 use super::problem::ApiProblem;
 use super::view::ConferenceView;
 use crate::pipeline::Sighted;
+use crate::store::GivenUp;
 
 /// Call records of one answer.
 const CALLS_PAGE: usize = 500;
@@ -130,6 +131,8 @@ struct Diagnostics {
     bookings: usize,
     mailboxes_not_yet_read: usize,
     mails_waiting: u64,
+    /// Mails that nobody took, the last hundred; whom they did not reach is for whoever holds the token.
+    mails_given_up: Vec<GivenUp>,
     hand_offs_waiting: u64,
     hand_off_conflicts: u64,
     graph_requests: u64,
@@ -139,7 +142,7 @@ struct Diagnostics {
 }
 
 /// How we are.
-pub(super) async fn diagnostics(State(console): State<Console>) -> Response {
+pub(super) async fn diagnostics(State(console): State<Console>) -> Result<Response, ApiProblem> {
     let parts = &console.0;
     let metrics = &parts.metrics;
     let told = Diagnostics {
@@ -149,6 +152,7 @@ pub(super) async fn diagnostics(State(console): State<Console>) -> Response {
         bookings: parts.shelf.len(),
         mailboxes_not_yet_read: parts.unread.load(Ordering::Relaxed),
         mails_waiting: metrics.mails_waiting.value(),
+        mails_given_up: parts.keep.given_up().map_err(|error| ApiProblem::unavailable(error.to_string()))?,
         hand_offs_waiting: metrics.hand_offs_waiting.value(),
         hand_off_conflicts: metrics.hand_off_conflicts.value(),
         graph_requests: metrics.graph_requests.value(),
@@ -156,7 +160,7 @@ pub(super) async fn diagnostics(State(console): State<Console>) -> Response {
         forged_notifications: metrics.forged_notifications.value(),
         failed_rounds: metrics.failed_rounds.value(),
     };
-    Json(told).into_response()
+    Ok(Json(told).into_response())
 }
 
 /// Looks at all mailboxes now.

@@ -220,15 +220,16 @@ impl fmt::Debug for Mailer {
     }
 }
 
-/// A message with its dots doubled and its end behind it (RFC 5321 section 4.5.2), in one piece.
+/// A message with its dots doubled and its end behind it (RFC 5321 section 4.5.2), in one piece. A bare CR or LF becomes
+/// a whole line end (section 2.3.8): where a server took it for one, a dot behind it would end the message early.
 ///
 /// lettre writes the end apart; a server that delays its acknowledgements then costs every mail 40 ms (Nagle).
 struct Whole<'a>(&'a [u8]);
 
 impl fmt::Display for Whole<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = String::from_utf8_lossy(self.0);
-        for line in message.strip_suffix("\r\n").unwrap_or(&message).split("\r\n") {
+        let message = String::from_utf8_lossy(self.0).replace("\r\n", "\n").replace('\r', "\n");
+        for line in message.strip_suffix('\n').unwrap_or(&message).split('\n') {
             let dot = if line.starts_with('.') { "." } else { "" };
             write!(f, "{dot}{line}\r\n")?;
         }

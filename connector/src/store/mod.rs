@@ -30,6 +30,10 @@ const SUBSCRIPTIONS: &str = "subscriptions";
 const MAILS: &str = "mails";
 /// mail key → a letter that was.
 const MAILS_SENT: &str = "mails-sent";
+/// instant, mail key → a letter that nobody took; the last ones.
+const MAILS_GIVEN_UP: &str = "mails-given-up";
+/// Letters given up that an administrator is shown; the oldest go first.
+const MAX_GIVEN_UP: usize = 100;
 /// booking id, revision → the booking as it was then, while letters about it wait.
 const MAIL_BOOKINGS: &str = "mail-bookings";
 /// booking id, revision → the mixer must be told.
@@ -155,6 +159,19 @@ pub(crate) struct MailSent {
     pub(crate) given_up: Option<String>,
 }
 
+/// A letter that nobody took, for the administrator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GivenUp {
+    /// When it was given up.
+    pub(crate) at: DateTime<Utc>,
+    /// What it was about.
+    pub(crate) booking: BookingId,
+    /// Whom it did not reach.
+    pub(crate) to: EmailAddress,
+    /// The mail server's words.
+    pub(crate) why: String,
+}
+
 /// How far the mixer's call records were fetched.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct CallsMark {
@@ -233,6 +250,21 @@ impl Keep {
     /// Whether this letter was accepted, and when.
     pub(crate) fn mail_sent(&self, key: &MailKey) -> Result<Option<MailSent>, KeepError> {
         self.read(MAILS_SENT, &key.bytes())
+    }
+
+    /// Letters that nobody took, the oldest first.
+    pub(crate) fn given_up(&self) -> Result<Vec<GivenUp>, KeepError> {
+        self.read_all(MAILS_GIVEN_UP, b"")
+    }
+
+    /// Keeps a letter that nobody took, and forgets the oldest beyond the bound.
+    pub(crate) fn put_given_up(&self, batch: &mut Batch, key: &MailKey, mail: &GivenUp) -> Result<(), KeepError> {
+        let held = self.all(MAILS_GIVEN_UP, b"")?;
+        let beyond = (held.len() + 1).saturating_sub(MAX_GIVEN_UP);
+        held.into_iter().take(beyond).for_each(|(oldest, _)| batch.remove(MAILS_GIVEN_UP, oldest));
+        let at = mail.at.timestamp_millis().to_be_bytes();
+        batch.put(MAILS_GIVEN_UP, [at.as_slice(), &key.bytes()].concat(), json(mail));
+        Ok(())
     }
 
     /// Whether letters about this revision still wait.

@@ -275,6 +275,12 @@ impl EmailAddress {
         &self.0
     }
 
+    /// The address with its owner hidden, for logs: `b***@contoso.example`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        format!("{}***@{}", self.0.chars().next().unwrap_or('*'), self.domain())
+    }
+
     /// What stands behind the `@`.
     #[must_use]
     pub fn domain(&self) -> &str {
@@ -316,7 +322,8 @@ mod tests {
     #[test]
     fn addresses_compare_without_case() {
         assert_eq!(EmailAddress::parse("MAILTO:Anna@Contoso.Example").unwrap().as_str(), "anna@contoso.example");
-        assert_eq!(EmailAddress::parse("müller@größe.example").unwrap().domain(), "größe.example");
+        let address = EmailAddress::parse("müller@größe.example").unwrap();
+        assert_eq!((address.domain(), address.masked().as_str()), ("größe.example", "m***@größe.example"));
     }
 
     #[test]

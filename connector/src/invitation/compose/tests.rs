@@ -14,6 +14,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod dialogue;
+
 const SETTINGS: &str = r#"
 [dial_in]
 number = "88"

@@ -87,6 +87,25 @@ async fn outcome(faults: Vec<Fault>, mails: &[&str]) -> (Vec<Result<(), SendErro
     (results, server.await.unwrap())
 }
 
+#[test]
+fn a_message_ends_where_it_ends() {
+    let long = "x".repeat(100_000);
+    for (message, on_the_wire) in [
+        ("a\r\n", "a\r\n.\r\n"),
+        ("a", "a\r\n.\r\n"),
+        ("", "\r\n.\r\n"),
+        (".", "..\r\n.\r\n"),
+        ("a\r\n.\r\n", "a\r\n..\r\n.\r\n"),
+        ("..a\r\n.b\r\n", "...a\r\n..b\r\n.\r\n"),
+        ("a\r\n\r\n", "a\r\n\r\n.\r\n"),
+        ("a\n.\nMAIL FROM:<x@evil.example>\r\n", "a\r\n..\r\nMAIL FROM:<x@evil.example>\r\n.\r\n"),
+        ("a\r.\r\nb", "a\r\n..\r\nb\r\n.\r\n"),
+        (&format!(".{long}\r\n"), &format!("..{long}\r\n.\r\n")),
+    ] {
+        assert_eq!(Whole(message.as_bytes()).to_string(), on_the_wire, "{message:.40?}");
+    }
+}
+
 #[tokio::test]
 async fn two_mails_share_a_connection() {
     let (results, heard) = outcome(vec![Fault::None], &["one", ".\r\ntwo\r\n.two"]).await;

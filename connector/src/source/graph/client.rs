@@ -190,8 +190,7 @@ impl GraphClient {
         let mut tries = 0;
         let mut token_refused = false;
         loop {
-            let place = self.place(mailbox).await?;
-            let generation = self.0.tokens.ready().await?;
+            let (place, generation) = self.place(mailbox).await?;
             tries += 1;
             let answer = self.send(&ask).await;
             drop(place);
@@ -223,18 +222,22 @@ impl GraphClient {
         }
     }
 
-    /// Waits for a place in the mailbox' lane and for the end of its rest.
-    async fn place(&self, mailbox: &str) -> Result<OwnedSemaphorePermit, GraphError> {
+    /// Waits for a place in the mailbox' lane, for a token, and for the end of the lane's rest: that last, for it may begin
+    /// while a token is fetched. Gives the token's generation too.
+    async fn place(&self, mailbox: &str) -> Result<(OwnedSemaphorePermit, u64), GraphError> {
         let places = self.lane(mailbox).places;
         let place = places.acquire_owned().await.map_err(|_| GraphError::Unreachable("stopping".to_owned()))?;
-        while let Some(until) = self.lane(mailbox).rests_until.filter(|until| *until > self.0.clock.instant()) {
-            let wait = until - self.0.clock.instant();
-            if wait > MAX_WAIT {
-                return Err(GraphError::Throttled { wait });
+        loop {
+            let generation = self.0.tokens.ready().await?;
+            let now = self.0.clock.instant();
+            let Some(until) = self.lane(mailbox).rests_until.filter(|until| *until > now) else {
+                return Ok((place, generation));
+            };
+            if until - now > MAX_WAIT {
+                return Err(GraphError::Throttled { wait: until - now });
             }
             self.0.clock.sleep_until(until).await;
         }
-        Ok(place)
     }
 
     fn lane(&self, mailbox: &str) -> Lane {

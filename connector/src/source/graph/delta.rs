@@ -70,6 +70,18 @@ pub(super) enum RoundError {
     Endless,
 }
 
+impl RoundError {
+    /// Whether asking again gives the same: the other entries of the mailbox do not wait for this one. The next full round
+    /// tries it once more.
+    fn is_of_the_entry(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Graph(GraphError::Malformed(_)) | Self::Endless => true,
+            Self::Graph(GraphError::Refused(refusal)) => refusal.status < 500,
+            Self::Graph(_) | Self::Stopping(_) => false,
+        }
+    }
+}
+
 /// Entries to be read, and where the next round starts.
 struct Touched {
     ids: HashSet<String>,
@@ -120,7 +132,7 @@ impl Rounds {
         let known = self.known(now, mailbox);
         let guests_count =
             settings.graph.as_ref().and_then(|graph| graph.resource_mailbox.as_ref()) == Some(&mailbox.address);
-        let mut last_seen: BTreeMap<String, bool> = BTreeMap::new();
+        let (mut last_seen, mut foreign) = (BTreeMap::<String, bool>::new(), HashSet::new());
         let mut next = match link {
             Some(link) => self.graph.link(link)?,
             None => self.window_url(now, mailbox),
@@ -132,19 +144,19 @@ impl Rounds {
                 tracing::warn!(%problem, "an entry of a delta page cannot be read");
             }
             for item in &page.items {
-                let foreign = item.is_organizer == Some(false) && !guests_count && !known.contains(&item.id);
-                if !foreign {
-                    // A date stands for its series. The last word about an entry counts.
-                    let id = item.series_master.as_ref().unwrap_or(&item.id);
-                    let removed = item.removed && item.series_master.is_none();
-                    last_seen.insert(id.clone(), removed);
+                // A date stands for its series, and says nothing of who organizes it.
+                let id = item.series_master.as_ref().unwrap_or(&item.id);
+                if item.is_organizer == Some(false) && !guests_count && !known.contains(id) {
+                    foreign.insert(id.clone());
                 }
+                // The last word about an entry counts.
+                last_seen.insert(id.clone(), item.removed && item.series_master.is_none());
             }
             match (page.next_link, page.delta_link) {
                 (Some(link), _) => next = self.graph.link(&link)?,
                 (None, Some(delta_link)) => {
-                    let mut ids: HashSet<_> =
-                        last_seen.iter().filter(|(_, removed)| !**removed).map(|(id, _)| id.clone()).collect();
+                    let there = last_seen.iter().filter(|(id, removed)| !**removed && !foreign.contains(*id));
+                    let mut ids: HashSet<_> = there.map(|(id, _)| id.clone()).collect();
                     // "Removed" may only mean "outside the window", and a full round shows nothing of what is gone:
                     // a GET decides about what we hold, and what we do not hold needs no decision.
                     let doubtful = |id: &&String| link.is_none() || last_seen.get(*id).is_some_and(|removed| *removed);
@@ -192,7 +204,7 @@ impl Rounds {
                 self.pipeline.gone(origin, mailbox.address.clone()).await?;
                 return Ok(());
             }
-            Err(RoundError::Unreadable(error)) => {
+            Err(error) if error.is_of_the_entry() => {
                 self.metrics.unreadable_entries.add();
                 tracing::warn!(%error, "an entry cannot be read and is left as it is");
                 return Ok(());

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Timelike;
 use dialroom_booking::EmailAddress;
@@ -98,7 +98,15 @@ pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
                 Ok(()) => watching.doorbells.look_anew(),
                 Err(_) => return Ok(()),
             },
-            Some(ended) = tasks.join_next() => if let Ok(Err(error)) = ended { return Err(error) },
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(ended) => ended?,
+                Err(fault) if fault.is_panic() => {
+                    tracing::error!("watching a mailbox failed by a fault of ours; it begins anew");
+                    watching.clock.sleep_until(watching.clock.instant() + FIRST_PAUSE).await;
+                }
+                // No longer wanted.
+                Err(_) => {}
+            },
         }
     }
 }
@@ -121,7 +129,16 @@ struct Task {
     subscription: Option<Subscription>,
     /// Graph asked for a renewal, whatever the calendar says.
     care: bool,
+    /// No subscription is asked for before: a moment ago none was to be had.
+    subscribe_at: Instant,
     looked: bool,
+}
+
+impl Drop for Task {
+    /// Whoever asks whether all mailboxes were looked at does not wait for one that is not watched any more.
+    fn drop(&mut self) {
+        self.mark_looked();
+    }
 }
 
 impl Task {
@@ -129,7 +146,8 @@ impl Task {
         let Watching { graph, pipeline, directory, shelf, metrics, .. } = watching.clone();
         let rounds = Rounds { graph, pipeline, directory, shelf, metrics };
         let bell = watching.doorbells.bell(&address);
-        Self { watching, address, bell, rounds, subscription: None, care: false, looked: false }
+        let subscribe_at = watching.clock.instant();
+        Self { watching, address, bell, rounds, subscription: None, care: false, subscribe_at, looked: false }
     }
 
     async fn run(mut self) -> Result<(), KeepError> {
@@ -139,12 +157,11 @@ impl Task {
             self.watching.doorbells.open(&held.id, &held.client_state, Arc::clone(&self.bell));
         }
         let clock = self.watching.clock.clone();
-        let mut subscribe_at = clock.instant();
         let mut failures = 0_u32;
         loop {
             // Before looking: what changes between the two is then notified.
-            if clock.instant() >= subscribe_at && !self.subscribe(&mailbox).await? {
-                subscribe_at = clock.instant() + SUBSCRIBE_AGAIN;
+            if clock.instant() >= self.subscribe_at && !self.subscribe(&mailbox).await? {
+                self.subscribe_at = clock.instant() + SUBSCRIBE_AGAIN;
             }
             let begun = clock.instant();
             let pause = self.look(&mailbox).await?;
@@ -153,7 +170,12 @@ impl Task {
                 Some(asked) => {
                     failures += 1;
                     let own = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(10)).min(MAX_PAUSE);
-                    clock.sleep_until(clock.instant() + own.max(asked)).await;
+                    clock.sleep_until(clock.instant() + own.min(FIRST_PAUSE).max(asked)).await;
+                    // What Graph asked for is over; what we chose ourselves ends when there is news.
+                    tokio::select! {
+                        () = self.bell.look.notified() => {}
+                        () = clock.sleep_until(begun + own) => {}
+                    }
                 }
                 None => {
                     failures = 0;
@@ -189,11 +211,13 @@ impl Task {
 
     /// Makes sure there is a subscription where there should be; whether all is well.
     async fn subscribe(&mut self, mailbox: &Mailbox) -> Result<bool, KeepError> {
-        let Some(url) = self.notification_url() else { return Ok(true) };
+        let Some(url) = self.notification_url() else {
+            self.care = false;
+            return Ok(true);
+        };
         let now = self.watching.clock.wall();
         let held = self.subscription.clone();
-        let care = std::mem::replace(&mut self.care, false);
-        if !care && held.as_ref().is_some_and(|held| held.notification_url == url && held.renew_at() > now) {
+        if !self.care && held.as_ref().is_some_and(|held| held.notification_url == url && held.renew_at() > now) {
             return Ok(true);
         }
         let Watching { graph, clock, .. } = &self.watching;
@@ -209,6 +233,7 @@ impl Task {
                 self.watching.keep.commit(batch).await?;
                 tracing::info!(mailbox = %self.address, until = %subscription.expires, "subscribed");
                 self.subscription = Some(subscription);
+                self.care = false;
                 Ok(true)
             }
             Err(error) => {
@@ -279,16 +304,26 @@ impl Task {
         // A subscription that the settings no longer want may live on at Graph, but is not relied upon.
         let url = self.notification_url();
         let wanted = |held: &&Subscription| held.expires > now && url.as_ref() == Some(&held.notification_url);
-        let subscribed = self.subscription.as_ref().filter(wanted);
+        let subscribed = self.subscription.as_ref().filter(|_| !self.care).filter(wanted);
         let seconds = self.watching.settings.borrow().graph.as_ref().map_or(60, |graph| graph.poll_seconds);
         let poll = if subscribed.is_some() { SAFETY_POLL } else { Duration::from_secs(u64::from(seconds)) };
-        let renew_at = subscribed.map(Subscription::renew_at);
+        let renew_at = if self.care { Some(now) } else { subscribed.map(Subscription::renew_at) };
+        let renewal = async {
+            match renew_at {
+                // One that is refused stays due; it is asked for again after its pause, not at once.
+                Some(at) => {
+                    clock.sleep_until_wall(at).await;
+                    clock.sleep_until(self.subscribe_at).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.bell.look.notified() => {}
             () = self.bell.subscription.notified() => {
                 self.care = true;
             }
-            () = async { if let Some(at) = renew_at { clock.sleep_until_wall(at).await } }, if renew_at.is_some() => {}
+            () = renewal => {}
             () = clock.sleep_until(clock.instant() + poll) => {}
         }
     }
