@@ -16,23 +16,28 @@ const REFRESH_MS = 400;
 const MAILS_LISTED = 8;
 let lastMail = 0, mailCount = 0, startTouched = false, ailing = false;
 const drawn = new Map();
+// Meetings whose lines somebody has folded or unfolded by hand.
+const unfolded = new Map();
+
+// Marks of direction (Unicode UAX #9) turn around what stands beside them, and an unclosed isolate gets out of any element.
+const straight = (text) => String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 
 function make(tag, text, className) {
   const element = document.createElement(tag);
-  if (text !== undefined && text !== null) element.textContent = text;
+  if (text !== undefined && text !== null) element.textContent = straight(text);
   if (className) element.className = className;
   return element;
 }
 
-// A stranger's words: a right-to-left mark in them turns nothing around that stands beside them.
+// Words of people: they may run from right to left, and nothing beside them turns with them.
 const words = (text) => make("bdi", text);
 
 // `meaning` says to whoever does not see the place what this button is for; it also finds the button again.
 function button(text, meaning, action) {
   const element = make("button", text, "small");
   element.type = "button";
-  element.title = meaning;
-  element.setAttribute("aria-label", meaning);
+  element.title = straight(meaning);
+  element.setAttribute("aria-label", element.title);
   element.addEventListener("click", action);
   return element;
 }
@@ -72,7 +77,7 @@ function instantOf(wall) {
 // A mail's text; its one-tap links can be tapped.
 function letter(text) {
   const box = make("div", null, "letter");
-  for (const piece of text.replaceAll("\r\n", "\n").trim().split(/(tel:[+\d,%*#]+)/)) {
+  for (const piece of straight(text).replaceAll("\r\n", "\n").trim().split(/(tel:[+\d,%*#]+)/)) {
     if (!piece.startsWith("tel:")) {
       box.append(piece);
       continue;
@@ -134,10 +139,10 @@ function drawCommand(dial, title) {
 
 function drawLine({ line, next, open }, first) {
   const box = make("details");
-  box.dataset.key = line.id;
-  box.open = open || first;
+  box.open = unfolded.get(line.id) ?? (open || first);
   const at = (time) => hour.format(new Date(time));
   const summary = make("summary");
+  summary.addEventListener("click", () => unfolded.set(line.id, !box.open));
   const when = open ? "is open" : `opens ${dayName.format(new Date(next.opens))}, ${at(next.opens)}`;
   const title = make("b");
   title.append(words(untitled(line.title)));
@@ -235,17 +240,15 @@ function drawWeek(events) {
   return [...days.values()];
 }
 
-// Draws a part anew only when what it shows has changed; what was unfolded and where the keyboard was stay as they were.
+// Draws a part anew only when what it shows has changed; the keyboard stays where it was.
 function fill(id, look, draw, empty) {
   const text = JSON.stringify(look);
   if (drawn.get(id) === text) return;
   drawn.set(id, text);
   const part = find(id);
-  const unfolded = new Map([...part.querySelectorAll("details")].map((one) => [one.dataset.key, one.open]));
   const at = part.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
   const children = draw();
   part.replaceChildren(...(children.length || !empty ? children : [make("p", empty, "empty")]));
-  for (const one of part.querySelectorAll("details")) one.open = unfolded.get(one.dataset.key) ?? one.open;
   if (at) [...part.querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === at)?.focus();
 }
 

@@ -72,8 +72,8 @@ export class Demo {
     return text ? JSON.parse(text) : null;
   }
 
-  // The simulated tenant, as its people use it.
-  tenant(method, path, body) {
+  // The simulated calendars, as their people use them.
+  calendar(method, path, body) {
     return this.ask(method, `${this.graph}/control/${path}`, body);
   }
 
