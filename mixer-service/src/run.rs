@@ -119,6 +119,9 @@ impl Mixer {
         let records = Records::load(store)?;
         let prompts = PromptLibrary::load(&settings.prompts).context("[prompts]: the voice cannot be loaded")?;
         let prompts = prompts.with_music(&settings.conference.music_on_hold).context("conference.music_on_hold")?;
+        // Beside all else: the first caller shall not wait for his prompt, nor the start for all of them.
+        let cold = prompts.clone();
+        drop(tokio::task::spawn_blocking(move || cold.warm_up()));
 
         let (question_sender, questions) = mpsc::channel(MAX_QUESTIONS);
         let control = Control {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use dialroom_booking::Language;
+use dialroom_booking::{E164, Language};
 use dialroom_settings::{self as settings, Settings};
 use mixer_conference::{
     Announce, AutomaticLogin, Call, CallRecord, ConferenceId, ConferenceView, Digit, EndReason, Event, Focus, Input,
@@ -23,7 +23,7 @@ use crate::engine::{G711, Remote, Report, RoomKey, StreamId};
 use crate::identity::believed;
 use crate::metrics::Metrics;
 use crate::schedule::Change;
-use crate::sip::{CallKey, CallerHeaders, Codec, RemoteMedia, SipEvent};
+use crate::sip::{CallKey, CallerHeaders, Cause, Codec, RemoteMedia, SipEvent};
 
 /// Most calls at a time: what one worker thread is known to mix. The next one gets 503 and may try elsewhere.
 const MAX_LEGS: usize = 2000;
@@ -212,7 +212,7 @@ impl Switchboard {
             }
             SipEvent::Ended { call, cause } => {
                 if let Some(leg) = self.calls.remove(&call) {
-                    self.strike(now, leg, &cause.to_string());
+                    self.strike(now, leg, &cause);
                 }
             }
             // Of calls that we place; this program places none.
@@ -331,9 +331,10 @@ impl Switchboard {
     }
 
     /// Signalling's last word about a call: nothing of it stays anywhere.
-    fn strike(&mut self, now: Now, id: LegId, cause: &str) {
+    fn strike(&mut self, now: Now, id: LegId, cause: &Cause) {
         let Some(leg) = self.legs.remove(&id) else { return };
-        leg.span.in_scope(|| tracing::info!(cause, "call over"));
+        // Without its text, which may be the caller's own and hold a number.
+        leg.span.in_scope(|| tracing::info!(by = ?cause.by, status = ?cause.status, "call over"));
         match leg.stage {
             Stage::Answered | Stage::Connected | Stage::Closing(_) => {
                 self.actions.push(Action::Close { stream: stream_of(id), after_playback: false });
@@ -506,6 +507,8 @@ fn reason_text(reason: EndReason) -> &'static str {
 }
 
 fn door(settings: &Settings) -> Door {
+    // The first national number that is read loads the numbering plans of the world; no caller shall wait for that.
+    drop(E164::parse("0", settings.directory.home_region));
     Door::new(&settings.dial_in, settings.directory.home_region)
 }
 

@@ -1,6 +1,7 @@
 //! Every prompt of every language, ready to be played.
 //!
-//! Shipped files are decoded when they are first needed: a start costs nothing, and 40 of 340 are ever heard in a day.
+//! Shipped sentences are decoded beside the start, which waits for none of them; the many short pieces of times and days
+//! when they are first needed, for few of them are ever heard in a day.
 //! Replacements are decoded when they are loaded, so that an odd file is told at once and not to a caller.
 
 use std::collections::BTreeMap;
@@ -105,6 +106,17 @@ impl PromptLibrary {
             clips.extend(sounds.iter().filter_map(|sound| self.clip(language, voice, sound)));
         }
         clips
+    }
+
+    /// Makes ready what a first caller may hear, the longest sounds of all: music and sentences. Work for a thread of its
+    /// own; what is needed before its turn is made ready by whoever needs it.
+    pub fn warm_up(&self) {
+        drop(self.music());
+        for (language, voice) in &*self.voices {
+            let is_piece_of_time = |name: &str| name.ends_with(|c: char| c.is_ascii_digit()) && !name.contains('.');
+            let sentences = voice.files.keys().filter(|name| !is_piece_of_time(name));
+            sentences.for_each(|name| drop(voice.clip(*language, name)));
+        }
     }
 
     /// What who waits hears, over and over.
@@ -338,6 +350,19 @@ mod tests {
         fs::remove_file(german.join("ask-room.wav")).unwrap();
         fs::write(german.join("hello.wav"), b"").unwrap();
         assert!(PromptLibrary::load(&prompts(Some(folder.path()))).unwrap_err().to_string().contains("no prompt"));
+    }
+
+    #[test]
+    fn after_warming_up_no_sentence_is_left_to_decode() {
+        let library = library();
+        library.warm_up();
+        for voice in library.voices.values() {
+            let cold: Vec<_> =
+                voice.files.iter().filter(|(_, clip)| clip.get().is_none()).map(|(name, _)| name).collect();
+            assert!(cold.iter().all(|name| name.split('-').count() >= 2 && !name.contains('.')), "{cold:?}");
+            assert!(["welcome", "ask-room", "your-conference.1"].iter().all(|name| voice.files[*name].get().is_some()));
+        }
+        assert!(library.music.get().is_some());
     }
 
     #[test]

@@ -194,6 +194,97 @@ async fn the_end_of_the_program_is_a_goodbye_and_a_record() {
     assert_eq!((records.len(), last), (1, 1), "{records:?}");
 }
 
+/// Everything that is logged in this process from now on.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// At the finest level, but for the library that writes whole messages, which no setting lets speak.
+    fn capture() -> Self {
+        let log = Self::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt()
+            .with_env_filter("trace,rsipstack=warn")
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        log
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+/// However finely it logs: no PIN, no key, no whole number and no token stands in a log, whoever says it and wherever.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_logged_at_the_finest_level() {
+    const WRONG_PIN: &str = "739164";
+    let log = Log::capture();
+    let mut world = World::start().await;
+    let body = serde_json::to_string(&booking(Clock::real().wall())).unwrap();
+    assert!(world.ask("PUT", "/v1/bookings/a", &body).await.starts_with("HTTP/1.1 204"));
+    // The parser's own words would repeat what they stumble over.
+    world.ask("PUT", "/v1/bookings/a", &body.replace("\"482915\"", "482915")).await;
+    let named = world.call(Transport::Udp, BERND, 620).await;
+    world.happens("joined").await;
+    let guest = world.call(Transport::Tcp, GUEST, 1150).await;
+    guest.press(&format!("4711#{WRONG_PIN}#,4711#482915#")).await.unwrap();
+    world.happens("joined").await;
+
+    // A telephone that dials its PIN along, and gives its number for the reason why it hangs up.
+    let hand = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let me = hand.local_addr().unwrap();
+    let request = |method: &str, seq: u8, more: &str| {
+        format!(
+            "{method} sip:884711%23482915%23@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{seq}{method}\r\n\
+             From: \"{GUEST}\" <sip:{GUEST}@{me}>;tag=1\r\nTo: <sip:88@{to}>\r\nCall-ID: canary\r\nCSeq: {seq} {method}\r\n\
+             Contact: <sip:{GUEST}@{me}>\r\n{more}Content-Length: 0\r\n\r\n",
+            to = world.sip
+        )
+    };
+    hand.send_to(request("INVITE", 1, "").as_bytes(), world.sip).await.unwrap();
+    until("the third call", async || log.text().contains("leg=3")).await;
+    let reason = format!("Reason: SIP;cause=200;text=\"{GUEST} keyed 482915\"\r\n");
+    let mut answer = [0; 4096];
+    let tag = loop {
+        let len = hand.recv(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..len]).into_owned();
+        if let Some((_, tag)) = answer.split_once(";tag=").filter(|_| answer.starts_with("SIP/2.0 200 ")) {
+            let to = tag.split_once("To: ").and_then(|(_, to)| to.split_once(";tag=")).map_or("", |(_, tag)| tag);
+            break to.lines().next().unwrap_or_default().to_owned();
+        }
+    };
+    for (method, seq) in [("ACK", 1), ("BYE", 2)] {
+        let inside = request(method, seq, &reason)
+            .replace(&format!("<sip:88@{}>", world.sip), &format!("<sip:88@{}>;tag={tag}", world.sip));
+        hand.send_to(inside.as_bytes(), world.sip).await.unwrap();
+    }
+    until("it hangs up", async || log.text().matches("call over").count() > 0).await;
+    drop((named.hang_up().await, guest.hang_up().await));
+    world.stop.send(()).unwrap();
+    tokio::time::timeout(PATIENCE, world.served).await.unwrap().unwrap().unwrap();
+
+    let text = log.text();
+    assert!(text.contains("joined the conference") && text.contains("TRACE"), "it was listened at all:\n{text}");
+    let number = |number: &str| number.trim_start_matches('+').to_owned();
+    for secret in ["482915", "703164", WRONG_PIN, &number(BERND), &number(GUEST), world.token.trim(), "Digit("] {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a secret is in the log");
+    }
+}
+
 #[tokio::test]
 async fn a_control_address_that_others_could_reach_is_refused() {
     let told = listen_for_control("0.0.0.0:0".parse().unwrap()).await.unwrap_err().to_string();

@@ -250,21 +250,49 @@ async fn requests_outside_calls_get_their_answers() {
     for (method, seq, more, status) in [
         ("OPTIONS", "1", "", "200"),
         ("REGISTER", "2", "", "405"),
-        ("BREW", "3", "", "501"),
-        ("OPTIONS", "4", "\r\nRequire: 100rel, teleport", "420"),
-        ("BYE", "5", ";tag=nobody", "481"),
-        ("INVITE", "6", ";tag=nobody", "481"),
+        ("SUBSCRIBE", "3", "", "405"),
+        ("MESSAGE", "4", "", "405"),
+        ("PUBLISH", "5", "", "405"),
+        ("REFER", "6", "", "405"),
+        ("BREW", "7", "", "501"),
+        ("OPTIONS", "8", "\r\nRequire: 100rel, teleport", "420"),
+        ("INVITE", "9", "\r\nRequire: 100rel", "420"),
+        ("BYE", "10", ";tag=nobody", "481"),
+        ("BYE", "11", "", "481"),
+        ("CANCEL", "12", "", "481"),
+        ("PRACK", "13", ";tag=nobody", "481"),
+        ("INFO", "14", "", "481"),
+        ("INVITE", "15", ";tag=nobody", "481"),
+        ("INVITE", "16", "\r\nCall-ID: twice", "400"),
+        ("OPTIONS", "17", "\r\nCSeq: 17 BYE", "400"),
     ] {
+        // Nobody is ever answered for an ACK that belongs to nothing.
+        hand.send(hand.request("ACK", &format!("9{seq}"), more, "")).await;
         hand.send(hand.request(method, seq, more, "")).await;
         let response = hand.answer().await;
         assert!(response.starts_with(&format!("SIP/2.0 {status} ")), "{method}: {response}");
         if status == "200" {
             assert!(response.contains("Allow: INVITE") && response.contains("Accept: application/sdp"), "{response}");
         }
+        if status == "405" {
+            assert!(response.contains("Allow: INVITE"), "{response}");
+        }
         if status == "420" {
-            assert!(response.contains("Unsupported: 100rel, teleport\r\n"), "{response}");
+            assert!(response.contains("Unsupported: 100rel"), "{response}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_invite_with_two_lines_is_answered_with_sound_alone() {
+    let mut ours = Side::new().await;
+    let hand = Hand::new(ours.address()).await;
+    let two = sdp("127.0.0.1", "sendrecv") + "m=video 40002 RTP/AVP 31\r\n";
+    hand.send(hand.request("INVITE", "1", "", &two)).await;
+    let call = ours.incoming().await;
+    ours.sip.answer(call, media(20_000));
+    let response = hand.answer().await;
+    assert!(response.contains("m=audio 20000 RTP/AVP 8\r\n") && response.contains("m=video 0 RTP/AVP 31\r\n"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use mixer_conference::ParticipantView;
 
 use super::*;
 use crate::engine::StreamStatistics;
-use crate::sip::{Cause, EndedBy};
+use crate::sip::EndedBy;
 
 const SETTINGS: &str = r#"
 [dial_in]
