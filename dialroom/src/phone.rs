@@ -104,7 +104,7 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     };
     let telephone = match Telephone::place(dial).await {
         Ok(telephone) => telephone,
-        Err(error) => return Ok(no_call(&error)),
+        Err(error) => return Ok(no_call(&error, server)),
     };
     if telephone.answered().await.is_ok() {
         if let Some(Voice { hz, level_db }) = args.tone {
@@ -119,15 +119,20 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.record {
         write_wav(file, &report.heard)?;
     }
-    let verdict = Verdict::of(&args, &report);
+    let verdict = Verdict::of(&args, server, &report);
     print(&verdict, args.json)?;
     Ok(verdict.exit_code())
 }
 
 #[expect(clippy::print_stderr, reason = "the command's own error")]
-fn no_call(error: &anyhow::Error) -> ExitCode {
-    eprintln!("no call: {error:#}");
+fn no_call(error: &anyhow::Error, server: SocketAddr) -> ExitCode {
+    eprintln!("no call: {error:#}\n{}", remedy(server));
     ExitCode::from(CALL_FAILED)
+}
+
+/// What to do about a server that is not there.
+fn remedy(server: SocketAddr) -> String {
+    format!("Does a server run at {server}? Another one is named by --via ADDRESS:PORT, a demo by --data FOLDER.")
 }
 
 /// Presses the keys and stays for as long as was asked, or until the other side or the user ends the call.
@@ -217,6 +222,8 @@ struct Verdict {
     reason: String,
     /// What was expected and did not come true; empty when all is well.
     failed: Vec<String>,
+    /// What to do about a call that nobody answered.
+    remedy: Option<String>,
     /// A refusal that was asked for is no failed call.
     #[serde(skip)]
     end_was_expected: bool,
@@ -236,7 +243,7 @@ struct HeardVoice {
 }
 
 impl Verdict {
-    fn of(args: &PhoneArgs, report: &CallReport) -> Self {
+    fn of(args: &PhoneArgs, server: SocketAddr, report: &CallReport) -> Self {
         let own = args.tone.map(|voice| voice.hz);
         let mut asked: Vec<u32> = args.expect_tone.iter().chain(&args.expect_no_tone).copied().chain(own).collect();
         asked.sort_unstable();
@@ -260,6 +267,7 @@ impl Verdict {
             },
             status: report.cause.status,
             reason: report.cause.text.clone(),
+            remedy: (report.answered_after.is_none() && report.cause.by == EndedBy::Silence).then(|| remedy(server)),
             end_was_expected: args.expect_end.is_some(),
         }
     }
@@ -350,12 +358,57 @@ fn told(verdict: &Verdict) -> String {
     let reason = if verdict.reason.is_empty() { String::new() } else { format!(", {}", verdict.reason) };
     lines.push(format!("ended        by {}{status}{reason}", verdict.ended_by));
     lines.extend(verdict.failed.iter().map(|failed| format!("FAILED       {failed}")));
+    lines.extend(verdict.remedy.clone());
     lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        phone: PhoneArgs,
+    }
+
+    /// The verdict on a call that ended like this, with these flags.
+    fn verdict(flags: &[&str], answered: bool, by: EndedBy, status: Option<u16>) -> Verdict {
+        let args = Line::parse_from(["phone", "88"].iter().chain(flags)).phone;
+        let report = CallReport {
+            answered_after: answered.then_some(Duration::from_millis(3)),
+            first_sound_after: None,
+            cause: Cause { by, status, text: String::new() },
+            statistics: None,
+            heard: Vec::new(),
+        };
+        Verdict::of(&args, DEFAULT_SERVER, &report)
+    }
+
+    #[test]
+    fn the_exit_status_tells_a_failed_expectation_from_no_call() {
+        for (flags, answered, by, status, code) in [
+            (&[][..], true, EndedBy::Us, None, ExitCode::SUCCESS),
+            (&["--expect-no-tone", "440"], true, EndedBy::Peer, None, ExitCode::SUCCESS),
+            (&["--expect-end", "403"], false, EndedBy::Peer, Some(403), ExitCode::SUCCESS),
+            (&["--expect-tone", "440"], true, EndedBy::Us, None, ExitCode::FAILURE),
+            (&["--expect-end", "403"], false, EndedBy::Peer, Some(503), ExitCode::FAILURE),
+            (&["--expect-end", "403"], false, EndedBy::Silence, None, ExitCode::FAILURE),
+            (&[], false, EndedBy::Peer, Some(503), ExitCode::from(CALL_FAILED)),
+            (&[], false, EndedBy::Silence, None, ExitCode::from(CALL_FAILED)),
+        ] {
+            assert_eq!(verdict(flags, answered, by, status).exit_code(), code, "{flags:?} {by:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_named_with_what_to_do() {
+        let told = told(&verdict(&[], false, EndedBy::Silence, None));
+        assert!(told.contains("127.0.0.1:5060") && told.contains("--via"), "{told}");
+        assert!(!super::told(&verdict(&[], false, EndedBy::Peer, Some(503))).contains("--via"));
+    }
 
     #[test]
     fn a_tone_has_a_pitch_and_a_level() {

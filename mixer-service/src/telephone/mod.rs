@@ -4,6 +4,7 @@
 //! mixer's own legs, seen from the other end: an endpoint of [`crate::sip`] and a stream of [`crate::engine`].
 
 mod hearing;
+mod probe;
 #[cfg(test)]
 mod tests;
 mod wav;
@@ -127,12 +128,13 @@ impl Telephone {
             from: dial.from,
             local: LocalMedia { ip: dial.local, port },
         };
+        let nobody_there = probe::nobody_there(dial.transport, dial.local, dial.server);
         let call = sip.invite(request).await?;
         let (phase_sender, phase) = watch::channel(Phase::Calling);
         let (keyed_sender, keyed) = watch::channel(0);
         let notes = Arc::new(Mutex::new(Notes::default()));
         let attendant = Attendant { engine: engine.clone(), notes: notes.clone(), clock, began };
-        tokio::spawn(attendant.clone().follow(events, phase_sender));
+        tokio::spawn(attendant.clone().follow(events, nobody_there, phase_sender));
         tokio::spawn(attendant.clone().hear(ear));
         tokio::spawn(attendant.note(reports, keyed_sender));
         Ok(Self { sip, engine, call, phase, keyed, notes })
@@ -279,8 +281,22 @@ struct Attendant {
 }
 
 impl Attendant {
-    async fn follow(self, mut events: mpsc::Receiver<SipEvent>, phase: watch::Sender<Phase>) {
-        while let Some(event) = events.recv().await {
+    async fn follow(
+        self,
+        mut events: mpsc::Receiver<SipEvent>,
+        nobody_there: impl Future<Output = Cause>,
+        phase: watch::Sender<Phase>,
+    ) {
+        tokio::pin!(nobody_there);
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                cause = &mut nobody_there => {
+                    phase.send_replace(Phase::Over(cause));
+                    return;
+                }
+            };
+            let Some(event) = event else { return };
             match event {
                 SipEvent::Established { remote, .. } => {
                     self.notes().answered_after = Some(self.since_the_start());

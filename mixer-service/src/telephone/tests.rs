@@ -112,6 +112,9 @@ async fn a_server_that_is_not_there_is_told() {
         number: "88".to_owned(),
         from: None,
     };
-    let error = Telephone::place(dial).await.unwrap_err();
+    let error = Telephone::place(dial.clone()).await.unwrap_err();
     assert!(format!("{error:#}").contains("127.0.0.1:9"), "{error:#}");
+    let telephone = Telephone::place(Dial { transport: Transport::Udp, ..dial }).await.unwrap();
+    let cause = tokio::time::timeout(PATIENCE, telephone.answered()).await.expect("long before 32 s").unwrap_err();
+    assert_eq!((cause.by, cause.text.contains("127.0.0.1:9")), (EndedBy::Silence, true), "{cause}");
 }
