@@ -14,7 +14,7 @@ const inThrees = (pin) => pin.replace(/\d{3}(?=\d)/g, "$& ");
 const REFRESH_MS = 400;
 // Mails that are listed at once; the style sheet hides the older ones.
 const MAILS_LISTED = 8;
-let lastMail = 0, mailCount = 0, startTouched = false, ailing = false;
+let run = null, lastMail = 0, mailCount = 0, startTouched = false, ailing = false;
 const drawn = new Map();
 // Meetings whose lines somebody has folded or unfolded by hand.
 const unfolded = new Map();
@@ -43,6 +43,8 @@ function button(text, meaning, action) {
 }
 
 function problem(text) {
+  // Said anew it would be read out anew.
+  if (find("problem").textContent === text) return;
   find("problem").textContent = text;
   find("problem").hidden = !text;
 }
@@ -216,7 +218,7 @@ function drawMeeting(event) {
   subject.append(words(untitled(event.subject)));
   const names = event.attendees.map((one) => one.name).join(", ");
   people.append(words(event.organizer.name), ...(names ? [" with ", words(names)] : []));
-  what.append(subject, ...(hasLine(event) ? [make("span", "telephone", "badge")] : []), make("br"), people);
+  what.append(subject, ...(hasLine(event) ? [" ", make("span", "telephone", "badge")] : []), make("br"), people);
   const date = event.series ? event.date : null;
   const path = `/demo/meetings/${encodeURIComponent(event.key)}`;
   const later = () => post(`${path}/move`, { start: new Date(new Date(event.start).getTime() + 30 * 60000).toISOString(), date });
@@ -252,7 +254,10 @@ function fill(id, look, draw, empty) {
   if (at) [...part.querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === at)?.focus();
 }
 
-function draw({ now: instant, soon, mails, shown }) {
+function draw({ run: current, now: instant, soon, mails, shown }) {
+  run ??= current;
+  // The demo was started again and has forgotten all that stands here.
+  if (run !== current) return location.reload();
   const now = new Date(instant);
   find("now").textContent = `${dayName.format(now)}, ${exact.format(now)}`;
   if (!startTouched) document.forms.book.start.value = wallClock(new Date(soon));

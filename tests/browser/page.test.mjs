@@ -253,6 +253,24 @@ test("a line to dial is copied as a whole", async () => {
   await context.close();
 });
 
+test("a page left open says when the demo is gone, and begins afresh with the next one", async () => {
+  const subject = (title) => ({ mailbox: "anna@contoso.example", subject: title, start: new Date(Date.now() + 3_600_000).toISOString(), duration_minutes: 30, categories: ["Telephone conference"], attendees: ["bernd@contoso.example"] });
+  const first = await Demo.start({ empty: true });
+  const { context, page } = await open(browser);
+  await page.goto(`${first.http}/demo`);
+  await first.calendar("POST", "events", subject("Of the first run"));
+  await letter(page, "Of the first run", "anna@").waitFor();
+  await first.stop();
+  await page.getByRole("alert").getByText("The demo does not answer.").waitFor();
+  const second = await Demo.start({ empty: true, at: { http: new URL(first.http).host } });
+  await second.calendar("POST", "events", subject("Of the second run"));
+  await letter(page, "Of the second run", "anna@").waitFor();
+  assert.equal(await page.getByText("Of the first run").count(), 0);
+  assert.ok(await page.getByRole("alert").isHidden());
+  await context.close();
+  await second.stop();
+});
+
 test("a program replaced while the demo runs is still found by the name it has", async () => {
   const folder = mkdtempSync(join(tmpdir(), "dialroom-upgrade-"));
   const file = join(folder, "dialroom");

@@ -15,7 +15,7 @@ mkdirSync(pictures, { recursive: true });
 
 // Longest that anything may take to appear; a story goes on the moment it has.
 const PATIENCE_MS = 15_000;
-const ports = ["http", "sip", "control", "graph", "smtp"].flatMap((name) => [`--${name}`, "127.0.0.1:0"]);
+const ports = { http: "127.0.0.1:0", sip: "127.0.0.1:0", control: "127.0.0.1:0", graph: "127.0.0.1:0", smtp: "127.0.0.1:0" };
 
 const children = new Set();
 process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
@@ -45,10 +45,11 @@ export async function until(what, ask) {
 }
 
 export class Demo {
-  static async start({ empty = false, file = executable } = {}) {
+  static async start({ empty = false, file = executable, at = {} } = {}) {
+    const listen = Object.entries({ ...ports, ...at }).flatMap(([name, address]) => [`--${name}`, address]);
     const demo = new Demo();
     demo.folder = mkdtempSync(join(tmpdir(), "dialroom-browser-"));
-    demo.run = start(file, ["demo", "--data", demo.folder, ...ports, ...(empty ? ["--empty"] : [])]);
+    demo.run = start(file, ["demo", "--data", demo.folder, ...listen, ...(empty ? ["--empty"] : [])]);
     let ended;
     demo.run.ended.then((how) => { ended = how; });
     await until("ready", () => {

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use dialroom_host::Clock;
 use graph_simulator::SimulatorClock as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +46,8 @@ struct Parts {
     mailbox: Mailbox,
     clock: Arc<DemoClock>,
     html: String,
+    /// Tells this run from the one before: a page left open then begins afresh, as the demo did.
+    run: String,
     watched: state::Watched,
 }
 
@@ -58,7 +61,8 @@ pub(crate) fn router(link: Link, mailbox: Mailbox, clock: Arc<DemoClock>) -> any
     context.insert("guest", &people::guest());
     context.insert("number", people::NUMBER);
     let html = tera::Tera::one_off(PAGE, &context, true).context("the demo page's template is broken")?;
-    let page = Page(Arc::new(Parts { link, mailbox, clock, html, watched: state::Watched::default() }));
+    let run = Clock::real().wall().to_rfc3339_opts(SecondsFormat::Nanos, true);
+    let page = Page(Arc::new(Parts { link, mailbox, clock, html, run, watched: state::Watched::default() }));
     Ok(Router::new()
         .route("/demo", get(async |State(page): State<Page>| asset("text/html; charset=utf-8", page.0.html.clone())))
         .route("/demo/style.css", get(async || asset("text/css; charset=utf-8", STYLE.to_owned())))

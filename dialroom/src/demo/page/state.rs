@@ -39,6 +39,7 @@ pub(super) async fn show(State(page): State<Page>, since: SinceQuery) -> Respons
     let now = parts.clock.wall();
     let mails = parts.mailbox.after(since.mails_after);
     let answer = json!({
+        "run": parts.run,
         "now": now.to_rfc3339_opts(SecondsFormat::Millis, true),
         "soon": calendar::soon(now).to_rfc3339_opts(SecondsFormat::Secs, true),
         "mails": mails,
