@@ -25,6 +25,8 @@ pub const MAX_EVENT_BYTES: usize = 4 << 20;
 pub const MAX_PAGE_BYTES: usize = 16 << 20;
 /// The extended property in which Exchange keeps a meeting's SEQUENCE (PidLidAppointmentSequence).
 pub const SEQUENCE_PROPERTY: &str = "Integer {00062002-0000-0000-C000-000000000046} Id 0x8201";
+/// What to ask for of an event (`$select`): without it a series keeps its cancelled dates to itself.
+pub const EVENT_SELECT: &str = wire::SELECT;
 /// Longest subject, location, name or category kept, in characters; Outlook stops at 255.
 const MAX_LINE_CHARS: usize = 500;
 /// Most categories looked at.
@@ -65,8 +67,8 @@ pub enum GraphError {
 }
 
 /// Reads one event (`GET /users/{id}/events/{id}`), of a series the master, with the pages of its instances
-/// (`…/instances`), in the order in which they came. Ask with `Prefer: outlook.timezone="UTC"`, immutable ids, and the
-/// extended properties expanded; any other zone is understood too.
+/// (`…/instances`), in the order in which they came. Ask with `Prefer: outlook.timezone="UTC"`, immutable ids,
+/// [`EVENT_SELECT`], and the extended properties expanded; any other zone is understood too.
 ///
 /// # Errors
 /// When it is no event, or has no id, start, end or organizer that can be used. A broken instance is only a problem.

@@ -60,6 +60,12 @@ impl<T> Lenient<Vec<T>> {
     }
 }
 
+/// What [`Event`] reads, as `$select` names it: `cancelledOccurrences` comes to those alone who ask for it by name, and who
+/// asks for one field must ask for all. The extended properties are expanded, not selected.
+pub(super) const SELECT: &str = "id,type,seriesMasterId,iCalUId,subject,body,start,end,originalStart,\
+    originalStartTimeZone,isAllDay,isOrganizer,isCancelled,isDraft,hideAttendees,sensitivity,organizer,attendees,location,\
+    categories,recurrence,cancelledOccurrences,createdDateTime,lastModifiedDateTime";
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Event {

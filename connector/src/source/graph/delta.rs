@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use connector_calendar::{Appointment, GraphContext, SEQUENCE_PROPERTY, appointment_from_graph, read_delta_page};
+use connector_calendar::{
+    Appointment, EVENT_SELECT, GraphContext, SEQUENCE_PROPERTY, appointment_from_graph, read_delta_page,
+};
 use dialroom_booking::{BookingState, EmailAddress, Origin, Person};
 use dialroom_settings::{Rule, Settings};
 use futures_util::StreamExt;
@@ -227,7 +229,8 @@ impl Rounds {
         id: &str,
     ) -> Result<Appointment, RoundError> {
         let expand = expand(settings);
-        let url = self.graph.url(&["users", &mailbox.id, "events", id], &[("$expand", &expand)]);
+        let query = [("$select", EVENT_SELECT), ("$expand", expand.as_str())];
+        let url = self.graph.url(&["users", &mailbox.id, "events", id], &query);
         let event = self.graph.get(&mailbox.id, url).await?;
         let owner = Person { address: mailbox.address.clone(), name: None };
         let context = GraphContext {
