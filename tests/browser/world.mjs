@@ -97,7 +97,7 @@ export class Demo {
 const quietly = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 // Playwright gives every launch an empty folder of its own.
-export const launch = () => chromium.launch({ executablePath: process.env.DIALROOM_CHROMIUM || "/usr/bin/chromium", args: quietly });
+export const launch = () => chromium.launch({ executablePath: process.env.DIALROOM_CHROMIUM, args: quietly });
 
 // A page, and everything about it that must not happen.
 export async function open(browser, options = {}) {
