@@ -56,11 +56,15 @@ impl MixerLink {
     pub(crate) async fn run_hand_offs(self) -> Result<(), KeepError> {
         let mut failures = 0_u32;
         let mut compare_at = self.clock.instant();
+        let mut strangers = 0;
         loop {
             let mut trouble = self.hand_over_waiting().await?;
             if self.clock.instant() >= compare_at {
                 match self.compare().await {
-                    Ok(differ) => {
+                    Ok((differ, unknown)) => {
+                        if unknown > std::mem::replace(&mut strangers, unknown) {
+                            tracing::warn!(unknown, "the mixer holds bookings that we do not know; left as they are");
+                        }
                         compare_at = self.clock.instant() + COMPARE_INTERVAL;
                         self.mark_differing(&differ).await?;
                         if !differ.is_empty() {
@@ -145,14 +149,12 @@ impl MixerLink {
         }
     }
 
-    /// Bookings of which the mixer does not hold what it should.
-    async fn compare(&self) -> Result<Vec<Arc<Booking>>, MixerError> {
+    /// Bookings of which the mixer does not hold what it should, and how many it holds that we do not know.
+    async fn compare(&self) -> Result<(Vec<Arc<Booking>>, usize), MixerError> {
         let theirs: HashMap<_, _> = self.mixer.list().await?.into_iter().map(|one| (one.id, one.revision)).collect();
         let now = self.clock.wall();
         let ours = self.shelf.all();
-        for id in theirs.keys().filter(|id| self.shelf.find(id).is_none()) {
-            tracing::warn!(booking = %id, "the mixer holds a booking that we do not know; left as it is");
-        }
+        let unknown = theirs.keys().filter(|id| self.shelf.find(id).is_none()).count();
         let differs = |booking: &Arc<Booking>| {
             let held = theirs.get(&booking.id).copied();
             let lives = booking.windows().any(|(_, window)| window.closes() > now);
@@ -161,7 +163,7 @@ impl MixerLink {
                 BookingState::LineClosed | BookingState::Cancelled => held.is_some_and(|held| held < booking.revision),
             }
         };
-        Ok(ours.into_iter().filter(differs).collect())
+        Ok((ours.into_iter().filter(differs).collect(), unknown))
     }
 
     async fn mark_differing(&self, differ: &[Arc<Booking>]) -> Result<(), KeepError> {

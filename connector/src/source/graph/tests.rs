@@ -104,6 +104,19 @@ async fn many_who_need_a_token_fetch_one() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_refused_is_not_offered_by_everybody() {
+    let (graph, script, folder) = graph(&[]).await;
+    std::fs::remove_file(folder.path().join("secret")).unwrap();
+    let told = |error: GraphError| error.to_string();
+    let first = told(graph.get("m1", graph.url(&["users"], &[])).await.unwrap_err());
+    std::fs::write(folder.path().join("secret"), "the client secret").unwrap();
+    for mailbox in ["m1", "m2"] {
+        assert_eq!(told(graph.get(mailbox, graph.url(&["users"], &[])).await.unwrap_err()), first);
+    }
+    assert!(first.contains("client_secret_file") && whats(&script).is_empty());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_before_the_pause_is_over() {
     let (graph, script, _folder) = graph(&[(429, Some(("retry-after", "0.3")), "")]).await;
     let ask = |mailbox| graph.get(mailbox, graph.url(&["users"], &[]));

@@ -26,6 +26,8 @@ const LIFE_UNLESS_TOLD: Duration = Duration::from_secs(600);
 const MAX_ANSWER_LEN: usize = 64 * 1024;
 /// A login host that does not answer within this time counts as unreachable.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// After a failure nobody asks again for so long: an expired secret and a thousand mailboxes must not storm the login host.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Error descriptions go on for lines; an operator needs the first.
 const MAX_DESCRIPTION_CHARS: usize = 300;
 
@@ -41,6 +43,9 @@ pub(crate) enum TokenError {
     /// No answer, or none that is one.
     #[error("the login host does not answer as it should: {0}")]
     Unreachable(String),
+    /// Another asked a moment ago and was told this.
+    #[error("{0}")]
+    Resting(String),
 }
 
 /// Gives the token of the moment; cheap to clone, all clones share it.
@@ -62,6 +67,8 @@ struct Held {
     token: Option<Token>,
     /// Counts the tokens there have been, so that a refused one is dropped once, not its successor.
     generation: u64,
+    /// When the last question failed, and why.
+    failed: Option<(Instant, String)>,
 }
 
 struct Token {
@@ -115,9 +122,19 @@ impl TokenSource {
         if let Some(token) = held.token.as_ref().filter(|token| self.0.clock.instant() < token.refresh_at) {
             return Ok((token.secret.clone(), held.generation));
         }
-        let token = self.0.ask().await?;
+        let rests = |since: &Instant| self.0.clock.instant().duration_since(*since) < REST_AFTER_FAILURE;
+        if let Some((_, why)) = held.failed.as_ref().filter(|(since, _)| rests(since)) {
+            return Err(TokenError::Resting(why.clone()));
+        }
+        let token = match self.0.ask().await {
+            Ok(token) => token,
+            Err(error) => {
+                held.failed = Some((self.0.clock.instant(), error.to_string()));
+                return Err(error);
+            }
+        };
         let secret = token.secret.clone();
-        held.token = Some(token);
+        (held.token, held.failed) = (Some(token), None);
         held.generation += 1;
         Ok((secret, held.generation))
     }
