@@ -427,8 +427,6 @@ fn is_watched(settings: &Settings, address: &EmailAddress) -> bool {
 fn plan_rules(settings: &Settings) -> PlanRules {
     let minutes = |minutes: u16| TimeDelta::minutes(i64::from(minutes));
     let graph = settings.graph.as_ref();
-    let named = graph.map(|graph| graph.resource_organizers.clone()).unwrap_or_default();
-    let own = || graph.iter().flat_map(|graph| &graph.mailboxes).map(|one| one.domain().to_owned()).collect();
     PlanRules {
         enabled: settings.conference.enabled,
         rules: settings.rules.iter().map(mark_rule).collect(),
@@ -440,7 +438,8 @@ fn plan_rules(settings: &Settings) -> PlanRules {
         pin_digits: settings.pin.digits,
         delivery: settings.invitation.delivery,
         resource_mailbox: graph.and_then(|graph| graph.resource_mailbox.clone()),
-        resource_organizers: if named.is_empty() { own() } else { named },
+        service: settings.mail.as_ref().map(|mail| mail.from.clone()),
+        resource_organizers: graph.map(|graph| graph.resource_organizers.clone()).unwrap_or_default(),
         language: settings.invitation.language.unwrap_or_default(),
     }
 }

@@ -600,6 +600,7 @@ fn rules() -> PlanRules {
         pin_digits: 6,
         delivery: Delivery::Ics,
         resource_mailbox: None,
+        service: None,
         resource_organizers: Vec::new(),
         language: Language::En,
     }

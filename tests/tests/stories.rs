@@ -399,6 +399,7 @@ fn rules() -> PlanRules {
         pin_digits: 6,
         delivery: Delivery::Ics,
         resource_mailbox: Some(address("conference")),
+        service: None,
         resource_organizers: vec!["contoso.example".into()],
         language: Language::En,
     }

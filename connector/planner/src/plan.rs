@@ -54,6 +54,8 @@ pub enum Ignored {
     NotOurs,
     /// An attendee's copy.
     NotOrganizer,
+    /// An invitation of our own that came back, forwarded or sent to the resource mailbox; or that mailbox' own entry.
+    OwnInvitation,
     /// The resource mailbox' copy, while the organizer's own is watched.
     OrganizersCopyLeads,
     /// Not sent yet.
@@ -176,6 +178,11 @@ impl<'a> Desk<'a> {
     /// The questions in their order; each answer is straight work below.
     fn look(&self, sighting: Sighting<'_>, rng: &mut impl CryptoRng) -> Plan {
         let appointment = sighting.appointment;
+        // What we made ourselves gets no second line, or two mailboxes that invite each other never come to an end.
+        let ours = self.rules.service.iter().chain(&self.rules.resource_mailbox);
+        if appointment.origin != Origin::Dialroom && ours.into_iter().any(|own| *own == appointment.organizer.address) {
+            return Plan::ignore(Ignored::OwnInvitation);
+        }
         let guest_copy = !appointment.is_organizer && appointment.origin != Origin::Dialroom;
         if guest_copy {
             if sighting.mailbox.is_none() || sighting.mailbox != self.rules.resource_mailbox.as_ref() {

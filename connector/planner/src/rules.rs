@@ -29,6 +29,8 @@ pub struct PlanRules {
     pub delivery: Delivery,
     /// `graph.resource_mailbox`: it is never written to, and the only mailbox that may act without being organizer.
     pub resource_mailbox: Option<EmailAddress>,
+    /// `mail.from`: what it organizes are invitations of ours that came back.
+    pub service: Option<EmailAddress>,
     /// `graph.resource_organizers`: domains whose organizers may use it, in lower case.
     pub resource_organizers: Vec<String>,
     /// Language of people whose own is not known.

@@ -112,6 +112,7 @@ pub(crate) fn rules() -> PlanRules {
         pin_digits: 6,
         delivery: Delivery::Ics,
         resource_mailbox: Some(resource),
+        service: None,
         resource_organizers: vec!["contoso.example".into()],
         language: Language::En,
     }

@@ -61,6 +61,7 @@ impl World {
                 pin_digits: 6,
                 delivery: Delivery::Ics,
                 resource_mailbox: None,
+                service: None,
                 resource_organizers: vec![],
                 language: Language::En,
             },

@@ -393,6 +393,21 @@ fn a_uid_that_somebody_borrowed_moves_no_line() {
 }
 
 #[test]
+fn an_invitation_of_ours_that_comes_back_gets_no_second_line() {
+    let resource = person("conference@contoso.example").address;
+    for organizer in ["dialroom@contoso.example", "conference@contoso.example"] {
+        let mut world = World::new();
+        world.rules.service = Some(person("dialroom@contoso.example").address);
+        world.rules.resource_mailbox = Some(resource.clone());
+        (world.mailbox, world.organizer_watched) = (Some(resource.clone()), false);
+        for is_organizer in [false, true] {
+            let back = Appointment { organizer: person(organizer), is_organizer, ..appointment(60, 90) };
+            assert_eq!(world.see(0, &back).decision, Decision::Ignore(Ignored::OwnInvitation), "{organizer}");
+        }
+    }
+}
+
+#[test]
 fn a_series_with_one_date_in_sight_keeps_its_dates_apart() {
     let mut world = World::new();
     let mut series = appointment(60, 90);
