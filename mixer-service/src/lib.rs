@@ -12,6 +12,7 @@ pub mod engine;
 
 mod control;
 mod dialled;
+mod far_end;
 mod metrics;
 pub mod prompts;
 mod records;
@@ -19,5 +20,8 @@ mod run;
 mod schedule;
 mod settings_watch;
 mod switchboard;
+
+#[cfg(test)]
+mod testing;
 
 pub use run::{Mixer, Options, run};

@@ -19,11 +19,11 @@ use mixer_conference::{
 use tracing::Span;
 
 use crate::dialled::Door;
-use crate::engine::{G711, Remote, Report, RoomKey, StreamId};
+use crate::engine::{Remote, Report, RoomKey, StreamId};
 use crate::identity::believed;
 use crate::metrics::Metrics;
 use crate::schedule::Change;
-use crate::sip::{CallKey, CallerHeaders, Cause, Codec, RemoteMedia, SipEvent};
+use crate::sip::{CallKey, CallerHeaders, Cause, RemoteMedia, SipEvent};
 
 /// Most calls at a time: what one worker thread is known to mix. The next one gets 503 and may try elsewhere.
 const MAX_LEGS: usize = 2000;
@@ -257,7 +257,7 @@ impl Switchboard {
             return;
         }
         let stream = stream_of(id);
-        self.actions.push(Action::Connect { stream, remote: engine_remote(&remote) });
+        self.actions.push(Action::Connect { stream, remote: Remote::from(&remote) });
         let was_held = std::mem::replace(&mut leg.held, !remote.listens);
         if leg.held == was_held || leg.stage != Stage::Connected {
             return;
@@ -475,20 +475,6 @@ fn stream_of(leg: LegId) -> StreamId {
 
 fn leg_of(stream: StreamId) -> LegId {
     LegId(stream.0)
-}
-
-fn engine_remote(remote: &RemoteMedia) -> Remote {
-    Remote {
-        address: remote.address,
-        codec: match remote.codec {
-            Codec::Pcma => G711::ALaw,
-            Codec::Pcmu => G711::MuLaw,
-        },
-        payload_type: remote.payload_type,
-        telephone_event: remote.telephone_event,
-        comfort_noise: remote.comfort_noise,
-        packet_ms: remote.packet_ms,
-    }
 }
 
 /// What a telephone's display may show, and a trace does: text of the Reason header (RFC 3326).

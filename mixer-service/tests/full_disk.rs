@@ -2,6 +2,8 @@
 //!
 //! A program of its own, for the limit that stands in for the full disk (`RLIMIT_FSIZE`) holds for a whole process.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

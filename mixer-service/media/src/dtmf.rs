@@ -212,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::BEAT;
+    use crate::{BEAT, some_instant};
 
     struct World {
         receiver: DigitReceiver,
@@ -221,11 +221,7 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "an Instant can be had in no other way; time is virtual from here on"
-            )]
-            let start = Instant::now();
+            let start = some_instant();
             Self { receiver: DigitReceiver::new(start), start }
         }
 

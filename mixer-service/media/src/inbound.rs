@@ -221,7 +221,7 @@ fn peak(frame: &Frame) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BEAT, G711, Tone, level_dbov, pitch_level_db};
+    use crate::{BEAT, G711, Tone, level_dbov, pitch_level_db, some_instant};
 
     const FAR: u16 = 4000;
 
@@ -233,11 +233,7 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "an Instant can be had in no other way; time is virtual from here on"
-            )]
-            let now = Instant::now();
+            let now = some_instant();
             let remote = Remote {
                 address: ([127, 0, 0, 1], FAR).into(),
                 codec: G711::MuLaw,

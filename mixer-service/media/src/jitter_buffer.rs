@@ -292,7 +292,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::FRAME_SAMPLES;
+    use crate::{FRAME_SAMPLES, some_instant};
 
     struct World {
         buffer: JitterBuffer,
@@ -302,11 +302,7 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "an Instant can be had in no other way; time is virtual from here on"
-            )]
-            let start = Instant::now();
+            let start = some_instant();
             Self { buffer: JitterBuffer::new(start), start, beats: 0 }
         }
 

@@ -96,6 +96,7 @@ fn follows(last: (u32, u16), packet: &Packet<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::some_instant;
 
     const SSRC: u32 = 7;
 
@@ -106,11 +107,7 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "an Instant can be had in no other way; time is virtual from here on"
-            )]
-            let start = Instant::now();
+            let start = some_instant();
             Self { latch: Latch::new(start, address(1)), start }
         }
 

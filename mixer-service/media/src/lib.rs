@@ -41,3 +41,10 @@ pub(crate) const FRAME_TICKS: u32 = 160;
 pub const FRAME_SAMPLES: usize = FRAME_TICKS as usize;
 /// One beat of sound, linear.
 pub type Frame = [i16; FRAME_SAMPLES];
+
+/// Where a test's time begins; virtual from there on.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
+pub(crate) fn some_instant() -> std::time::Instant {
+    std::time::Instant::now()
+}

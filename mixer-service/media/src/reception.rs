@@ -156,13 +156,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::some_instant;
 
     fn reception() -> Reception {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an Instant can be had in no other way; time is virtual from here on"
-        )]
-        Reception::new(Instant::now())
+        Reception::new(some_instant())
     }
 
     fn packet(ssrc: u32, sequence: u16) -> Packet<'static> {

@@ -1,9 +1,5 @@
 use std::net::IpAddr;
 
-use dialroom_booking::{
-    BookingId, DialInWindow, E164, HandedCaller, HandedOver, HandedPin, HandedPins, HandedWindow, Language,
-    OccurrenceState, Pin, RoomNumber,
-};
 use mixer_media::pitch_level_db;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,9 +7,8 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::sip::{EndedBy, Transport};
 use crate::telephone::{Dial, Telephone};
+use crate::testing::{BERND, GUEST, booking};
 
-const BERND: &str = "+493023125002";
-const GUEST: &str = "+447700900123";
 /// Greeting and keys included, nothing here takes so long, not even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at something that is not told by itself.
@@ -91,32 +86,6 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
-}
-
-fn booking(now: DateTime<Utc>) -> HandedOver {
-    let pin = |digits| Some(HandedPin(Pin::parse(digits).unwrap()));
-    let (lead, overrun) = (TimeDelta::minutes(10), TimeDelta::minutes(15));
-    let window = DialInWindow::new(now, now + TimeDelta::minutes(30), lead, overrun).unwrap();
-    HandedOver {
-        id: BookingId::parse("a").unwrap(),
-        revision: 1,
-        uid: "uid".into(),
-        room: RoomNumber::parse("4711").unwrap(),
-        pins: HandedPins { participant: pin("482915"), moderator: pin("703164") },
-        title: "Budget review".into(),
-        account: "anna@contoso.example".into(),
-        language: Language::En,
-        time_zone: chrono_tz::Europe::Berlin,
-        windows: vec![HandedWindow { original_start: now, window, state: OccurrenceState::Scheduled }],
-        callers: vec![HandedCaller {
-            person: "bernd@contoso.example".into(),
-            name: Some("Bernd".into()),
-            numbers: vec![E164::international(BERND).unwrap()],
-            moderator: false,
-            declined: false,
-        }],
-        permanent: false,
-    }
 }
 
 /// The main job, over real sockets: a known number and a guest with the PIN are in one conference, each hears the other

@@ -1,15 +1,12 @@
 use std::path::Path;
 
-use chrono::TimeDelta;
-use dialroom_booking::{
-    BookingId, DialInWindow, E164, HandedCaller, HandedOver, HandedPin, HandedPins, HandedWindow, OccurrenceState, Pin,
-    RoomNumber,
-};
+use dialroom_booking::BookingId;
 use mixer_conference::ParticipantView;
 
 use super::*;
 use crate::engine::StreamStatistics;
-use crate::sip::EndedBy;
+use crate::sip::{Codec, EndedBy};
+use crate::testing::{BERND, GUEST, booking};
 
 const SETTINGS: &str = r#"
 [dial_in]
@@ -19,9 +16,6 @@ external_number = "+49 30 23125 88"
 name = "pbx"
 addresses = ["127.0.0.1"]
 "#;
-
-const BERND: &str = "+493023125002";
-const GUEST: &str = "+447700900123";
 
 /// A switchboard with its real focus, and a telephone exchange that does at once whatever it is asked to.
 struct World {
@@ -83,32 +77,6 @@ impl World {
     /// Nothing of any call is left in any table.
     fn is_clean(&self) -> bool {
         self.board.legs.is_empty() && self.board.calls.is_empty() && self.board.rooms.is_empty()
-    }
-}
-
-fn booking(now: DateTime<Utc>) -> HandedOver {
-    let pin = |digits| Some(HandedPin(Pin::parse(digits).unwrap()));
-    let (lead, overrun) = (TimeDelta::minutes(10), TimeDelta::minutes(15));
-    let window = DialInWindow::new(now, now + TimeDelta::minutes(30), lead, overrun).unwrap();
-    HandedOver {
-        id: BookingId::parse("a").unwrap(),
-        revision: 1,
-        uid: "uid".into(),
-        room: RoomNumber::parse("4711").unwrap(),
-        pins: HandedPins { participant: pin("482915"), moderator: pin("703164") },
-        title: "Budget review".into(),
-        account: "anna@contoso.example".into(),
-        language: Language::En,
-        time_zone: chrono_tz::Europe::Berlin,
-        windows: vec![HandedWindow { original_start: now, window, state: OccurrenceState::Scheduled }],
-        callers: vec![HandedCaller {
-            person: "bernd@contoso.example".into(),
-            name: Some("Bernd".into()),
-            numbers: vec![E164::international(BERND).unwrap()],
-            moderator: false,
-            declined: false,
-        }],
-        permanent: false,
     }
 }
 

@@ -18,10 +18,8 @@ use dialroom_host::Clock;
 use mixer_media::Tone;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::{Clip, Engine, Frame, G711, Remote, Report, StreamId, StreamStatistics};
-use crate::sip::{
-    CallKey, Cause, Codec, EndedBy, Invite, Limits, Listen, LocalMedia, RemoteMedia, SipEndpoint, SipEvent, Transport,
-};
+use crate::engine::{Clip, Engine, Frame, Remote, Report, StreamId, StreamStatistics};
+use crate::sip::{CallKey, Cause, EndedBy, Invite, Limits, Listen, LocalMedia, SipEndpoint, SipEvent, Transport};
 
 pub use hearing::{Hearing, Pitch, pitches};
 pub use wav::{read_wav, write_wav};
@@ -300,10 +298,10 @@ impl Attendant {
             match event {
                 SipEvent::Established { remote, .. } => {
                     self.notes().answered_after = Some(self.since_the_start());
-                    self.engine.connect(STREAM, remote_of(&remote));
+                    self.engine.connect(STREAM, Remote::from(&remote));
                     phase.send_replace(Phase::Talking);
                 }
-                SipEvent::Reoffered { remote, .. } => self.engine.connect(STREAM, remote_of(&remote)),
+                SipEvent::Reoffered { remote, .. } => self.engine.connect(STREAM, Remote::from(&remote)),
                 SipEvent::Ended { cause, .. } => {
                     phase.send_replace(Phase::Over(cause));
                     return;
@@ -347,19 +345,5 @@ impl Attendant {
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn remote_of(remote: &RemoteMedia) -> Remote {
-    Remote {
-        address: remote.address,
-        codec: match remote.codec {
-            Codec::Pcma => G711::ALaw,
-            Codec::Pcmu => G711::MuLaw,
-        },
-        payload_type: remote.payload_type,
-        telephone_event: remote.telephone_event,
-        comfort_noise: remote.comfort_noise,
-        packet_ms: remote.packet_ms,
     }
 }

@@ -32,7 +32,7 @@ impl Exchange {
                             answering.answer(call, LocalMedia { ip: local, port });
                         }
                         SipEvent::Established { call, remote } | SipEvent::Reoffered { call, remote } => {
-                            engine.connect(streams[&call], remote_of(&remote));
+                            engine.connect(streams[&call], Remote::from(&remote));
                             engine.join(streams[&call], crate::engine::RoomKey(1));
                         }
                         SipEvent::Ended { call, .. } => engine.close(streams[&call], false),

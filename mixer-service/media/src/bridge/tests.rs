@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{G711, Tone, pitch_level_db};
+use crate::{G711, Tone, pitch_level_db, some_instant};
 
 const TELEPHONES: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4000);
 const OURS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
@@ -24,11 +24,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an Instant can be had in no other way; time is virtual from here on"
-        )]
-        let now = Instant::now();
+        let now = some_instant();
         Self {
             now,
             bridge: Bridge::new(1),
