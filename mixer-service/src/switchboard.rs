@@ -197,7 +197,7 @@ impl Switchboard {
     fn sip(&mut self, now: Now, event: SipEvent) {
         match event {
             SipEvent::Incoming { call, source, local, called, headers } => {
-                self.incoming(now, call, (source, local), &called, &headers);
+                self.incoming(now, call, (source, local), called.as_str(), &headers);
             }
             SipEvent::Established { call, remote } => {
                 if let Some(leg) = self.advance(call, Stage::Answered, Stage::Connected) {

@@ -20,8 +20,8 @@ pub enum SipEvent {
         source: SocketAddr,
         /// Our address as the caller reaches it: what media sockets bind to and what our SDP should name.
         local: IpAddr,
-        /// User part of the Request-URI; only digits, `+`, `*` and `#`.
-        called: String,
+        /// User part of the Request-URI.
+        called: Called,
         /// Who he says he is.
         headers: CallerHeaders,
     },
@@ -53,6 +53,24 @@ pub enum SipEvent {
         /// Who ended it, and why.
         cause: Cause,
     },
+}
+
+/// A number as it was dialled: only digits, `+`, `*` and `#`. `Debug` counts its keys: some telephones dial a PIN along.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Called(pub(crate) String);
+
+impl Called {
+    /// The keys.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Called({} keys)", self.0.len())
+    }
 }
 
 /// Who ended a call, and why.

@@ -15,7 +15,7 @@ use super::dialog::{Dialog, Ends, tag_of};
 use super::endpoint::{Seat, Shared, socket_address, source_of};
 use super::sdp::{Offer, OurSession, own_offer, read_answer};
 use super::uri::called_number;
-use super::{CallerHeaders, Cause, EndedBy, LocalMedia, SipEvent, message};
+use super::{Called, CallerHeaders, Cause, EndedBy, LocalMedia, SipEvent, message};
 
 /// A call that the shell neither answers nor refuses is given up after this (RFC 3261 timer C).
 const SETUP_TIME: Duration = Duration::from_secs(180);
@@ -107,7 +107,7 @@ async fn serve_call(mut seat: Seat, transaction: Box<Transaction>, mut arrival: 
         call: seat.call,
         source: arrival.source,
         local: arrival.local,
-        called: called_number(&invite.uri),
+        called: Called(called_number(&invite.uri)),
         headers: caller_headers(&invite),
     };
     seat.shared.tell(event).await;

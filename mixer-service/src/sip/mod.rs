@@ -23,5 +23,5 @@ mod tests;
 
 pub use counters::{SipCounters, SipCounts};
 pub use endpoint::{Invite, Limits, Listen, SipEndpoint, Transport};
-pub use event::{CallKey, CallerHeaders, Cause, EndedBy, SipEvent};
+pub use event::{CallKey, Called, CallerHeaders, Cause, EndedBy, SipEvent};
 pub use sdp::{Codec, LocalMedia, RemoteMedia};

@@ -5,7 +5,7 @@ use mixer_conference::ParticipantView;
 
 use super::*;
 use crate::engine::StreamStatistics;
-use crate::sip::{Codec, EndedBy};
+use crate::sip::{Called, Codec, EndedBy};
 use crate::testing::{BERND, GUEST, booking};
 
 const SETTINGS: &str = r#"
@@ -83,7 +83,7 @@ impl World {
 fn incoming(call: u64, from: &str, called: &str) -> SipEvent {
     let headers = CallerHeaders { from: vec![format!("<sip:{from}@127.0.0.1>;tag=1")], ..CallerHeaders::default() };
     let source = "127.0.0.1:5062".parse().unwrap();
-    SipEvent::Incoming { call: CallKey(call), source, local: source.ip(), called: called.into(), headers }
+    SipEvent::Incoming { call: CallKey(call), source, local: source.ip(), called: Called(called.into()), headers }
 }
 
 fn remote(listens: bool) -> RemoteMedia {
