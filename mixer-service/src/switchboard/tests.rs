@@ -8,6 +8,8 @@ use crate::engine::StreamStatistics;
 use crate::sip::{Called, Codec, EndedBy};
 use crate::testing::{BERND, GUEST, booking};
 
+mod simulation;
+
 const SETTINGS: &str = r#"
 [dial_in]
 number = "88"
