@@ -84,10 +84,12 @@ async fn a_renewal_that_is_refused_is_no_reason_to_ask_without_pause() {
         }
     };
     tokio::time::timeout(super::PATIENCE, asked).await.expect("renewals are asked for");
+    // The full rounds that the jump asks for pass; then it is quiet.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let before = world.requests().await.len();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let more = world.requests().await.len() - before;
-    assert!(more < 10, "{more} requests in a second without news");
+    assert!(more < 8, "{more} requests in a second without news");
     // Notifications still arrive.
     world.create("Still here", &[]).await;
     world.mails.until(|taken| taken.len() == 1).await;

@@ -1,5 +1,7 @@
 //! A series from the calendar to the mixer: one booking, one room, a window for each date.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use dialroom_host::Clock;
 use serde_json::{Value, json};
@@ -64,5 +66,12 @@ async fn a_series_has_one_room_and_a_window_for_each_date() {
     let mails = world.mails.taken.borrow().clone();
     assert_eq!((to(&mails, BERND), to(&mails, "anna@contoso.example")), (2, 2));
     assert_eq!(world.api("conferences").await["conferences"].as_array().unwrap().len(), 1);
+
+    // Its dates are read from Anna's calendar alone: Bernd's copy says that it is not his.
+    let requests = world.requests().await;
+    let paths = requests.iter().filter_map(|request| request["path"].as_str());
+    let read: HashSet<_> =
+        paths.filter(|path| path.contains("/instances?")).map(|path| path.split('/').nth(2)).collect();
+    assert_eq!(read.len(), 1, "{read:?}");
     world.stop_connector().await;
 }
