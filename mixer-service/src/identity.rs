@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(decide("all", TRUNK, &headers(&[bernd], &[])).1, Trust::Internal);
         // A doubtful P-Asserted-Identity is not healed by From.
         assert_eq!(decide("all", TRUNK, &headers(&[bernd], &["<sip:bernd@pbx>"])), (None, Trust::Claimed));
+        // Nor is one that was too long to be kept.
+        assert_eq!(decide("all", TRUNK, &headers(&[bernd], &[""])), (None, Trust::Claimed));
         assert_eq!(decide("all", TRUNK, &headers(&[bernd, "<sip:+493023125003@pbx>"], &[])), (None, Trust::Claimed));
         assert_eq!(decide("all", TRUNK, &headers(&[], &[])), (None, Trust::Claimed));
     }

@@ -323,7 +323,7 @@ impl Switchboard {
 
     fn no_port(&mut self, now: Now, stream: StreamId) {
         let id = leg_of(stream);
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Answered) else { return };
         leg.stage = Stage::Over;
         self.metrics.calls_refused.raise();
         self.actions.push(Action::Refuse { call: leg.call, status: 503, reason: "No port for sound is free" });

@@ -125,7 +125,7 @@ pub struct CallerHeaders {
 }
 
 impl CallerHeaders {
-    /// Longest value kept; a longer one is dropped whole, since half an identity is none.
+    /// Longest value kept; a longer one is kept as an empty one: it was there, and names nobody.
     pub const MAX_VALUE_LEN: usize = 512;
     /// Most values kept of each header; more than one is ambiguous already.
     pub const MAX_VALUES: usize = 4;

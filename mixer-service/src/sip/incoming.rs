@@ -234,9 +234,10 @@ async fn confirm(mut seat: Seat, mut dialog: Dialog, offer: Option<Offer>, local
 
 fn caller_headers(invite: &Request) -> CallerHeaders {
     let values = |wanted: &str| {
-        let all =
-            invite.headers.iter().filter(|header| is_named(header, wanted)).map(|header| header.value().to_owned());
-        all.filter(|value| value.len() <= CallerHeaders::MAX_VALUE_LEN).take(CallerHeaders::MAX_VALUES).collect()
+        let all = invite.headers.iter().filter(|header| is_named(header, wanted)).map(Header::value);
+        // Left out whole, it would make way for a header that counts less.
+        let bounded = all.map(|value| if value.len() > CallerHeaders::MAX_VALUE_LEN { "" } else { value });
+        bounded.take(CallerHeaders::MAX_VALUES).map(str::to_owned).collect()
     };
     CallerHeaders { from: values("From"), asserted: values("P-Asserted-Identity"), privacy: values("Privacy") }
 }

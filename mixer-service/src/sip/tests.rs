@@ -284,6 +284,16 @@ async fn requests_outside_calls_get_their_answers() {
 }
 
 #[tokio::test]
+async fn an_identity_too_long_to_be_kept_makes_way_for_no_other() {
+    let mut ours = Side::new().await;
+    let hand = Hand::new(ours.address()).await;
+    let long = format!("P-Asserted-Identity: \"{}\" <sip:+447700900123@pbx>\r\nContact:", "x".repeat(600));
+    hand.send(hand.request("INVITE", "1", "", "").replacen("Contact:", &long, 1)).await;
+    let SipEvent::Incoming { headers, .. } = ours.next().await else { panic!("no call") };
+    assert_eq!((headers.asserted, headers.from.len()), (vec![String::new()], 1));
+}
+
+#[tokio::test]
 async fn an_invite_with_two_lines_is_answered_with_sound_alone() {
     let mut ours = Side::new().await;
     let hand = Hand::new(ours.address()).await;

@@ -154,7 +154,7 @@ impl History {
                     return self.handle(Happened::NoPort(stream));
                 }
                 assert_eq!(self.streams.insert(stream, Stream::Open), None, "one stream a call");
-                self.on_the_way.push(Happened::Sip(established(call, self.chance % 8 > 0)));
+                self.on_the_way.push(Happened::Sip(established(call, !self.chance.is_multiple_of(8))));
             }
             Action::Refuse { call, .. } | Action::HangUp { call, .. } => {
                 let times = self.ended.entry(call).or_default();
