@@ -14,7 +14,7 @@ use dialroom_host::{Batch, Clock};
 use futures_util::StreamExt;
 use tokio::sync::Notify;
 
-use crate::handoff::{Mixer, MixerError, Taken};
+use crate::handoff::{Mixer, MixerError, Record, Taken};
 use crate::metrics::Metrics;
 use crate::shelf::Shelf;
 use crate::store::{self, CallsMark, Keep, KeepError};
@@ -181,8 +181,9 @@ impl MixerLink {
     /// # Errors
     /// When the store fails.
     pub(crate) async fn run_records(self) -> Result<(), KeepError> {
+        let mut acknowledged = 0;
         loop {
-            match self.fetch_records().await? {
+            match self.fetch_records(&mut acknowledged).await? {
                 Ok(full_page) if full_page => {}
                 Ok(_) => self.clock.sleep_until(self.clock.instant() + RECORDS_INTERVAL).await,
                 Err(error) => {
@@ -193,7 +194,8 @@ impl MixerLink {
         }
     }
 
-    async fn fetch_records(&self) -> Result<Result<bool, MixerError>, KeepError> {
+    /// Whether there may be more at once.
+    async fn fetch_records(&self, acknowledged: &mut u64) -> Result<Result<bool, MixerError>, KeepError> {
         let mut mark = self.keep.calls_mark()?;
         let page = match self.mixer.records(mark.theirs, RECORDS_PAGE).await {
             Ok(page) => page,
@@ -204,24 +206,31 @@ impl MixerLink {
             let mut batch = Batch::default();
             store::put_calls_mark(&mut batch, CallsMark { theirs: 0, ..mark });
             self.keep.commit(batch).await?;
+            *acknowledged = 0;
             return Ok(Ok(page.last > 0));
         }
-        if page.records.is_empty() {
-            return Ok(Ok(false));
+        if !page.records.is_empty() {
+            self.keep_records(&page.records, &mut mark).await?;
         }
+        // Also when nothing new came: an acknowledgement that was lost would let the mixer keep them beyond their time.
+        if mark.theirs > *acknowledged {
+            match self.mixer.acknowledge(mark.theirs).await {
+                Ok(()) => *acknowledged = mark.theirs,
+                Err(error) => tracing::debug!(%error, "call records not acknowledged; they are with the next page"),
+            }
+        }
+        Ok(Ok(page.records.len() == RECORDS_PAGE))
+    }
+
+    async fn keep_records(&self, records: &[Record], mark: &mut CallsMark) -> Result<(), KeepError> {
         let mut batch = Batch::default();
-        for record in &page.records {
+        for record in records {
             mark.ours += 1;
             mark.theirs = record.n;
             store::put_call(&mut batch, mark.ours, &record.numbered(mark.ours));
             self.metrics.call_records.add();
         }
-        store::put_calls_mark(&mut batch, mark);
-        self.keep.commit(batch).await?;
-        if let Err(error) = self.mixer.acknowledge(mark.theirs).await {
-            // They stay there longer; the next page's acknowledgement covers them.
-            tracing::debug!(%error, "call records not acknowledged");
-        }
-        Ok(Ok(page.records.len() == RECORDS_PAGE))
+        store::put_calls_mark(&mut batch, *mark);
+        self.keep.commit(batch).await
     }
 }

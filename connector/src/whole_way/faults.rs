@@ -125,3 +125,36 @@ async fn a_mail_that_nobody_takes_is_shown_to_the_administrator() {
     assert_eq!(to(&world.mails.taken.borrow(), "eva@fabrikam.example"), 0, "another try would give the same");
     world.stop_connector().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledgement_that_was_lost_is_given_again() {
+    let mut world = World::start(false).await;
+    world.mixer.up.send_replace(false);
+    world.until("calls", |calls| calls["last"] == 2).await;
+    world.stop_connector().await;
+    world.mixer.acknowledged.send_replace(0);
+    world.mixer.up.send_replace(true);
+    world.start_connector().await;
+    let mut acknowledged = world.mixer.acknowledged.subscribe();
+    let given = tokio::time::timeout(super::PATIENCE, acknowledged.wait_for(|n| *n == 2)).await;
+    assert!(given.is_ok(), "no new record came, and none is needed");
+    assert_eq!(world.api("calls").await["last"], 2, "none is kept twice");
+    world.stop_connector().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_pin_comes_back_in_a_mail_servers_words() {
+    let mut world = World::start(true).await;
+    world.mails.mood.send_replace(Mood::Filtering);
+    world.create("Filtered", &["eva@fabrikam.example"]).await;
+    let held = world.mixer.until(|held| held.len() == 1).await;
+    let pins = held.into_values().next().unwrap().1.unwrap()["pins"].clone();
+    let shown = world.until("diagnostics", |shown| shown["mails_given_up"].as_array().unwrap().len() == 2).await;
+    let told = shown["mails_given_up"].to_string();
+    assert_eq!(told.matches("looks like a swindle").count(), 2);
+    assert!(told.contains("tel:") && told.contains("***"), "{told}");
+    for pin in ["participant", "moderator"] {
+        assert!(!told.contains(pins[pin].as_str().unwrap()), "{told}");
+    }
+    world.stop_connector().await;
+}

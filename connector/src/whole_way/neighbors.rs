@@ -38,6 +38,8 @@ pub(super) enum Mood {
     Mute,
     /// Takes the message, and says so after a while.
     Slow,
+    /// Takes no message, and repeats the line that it does not like: the one with the PIN.
+    Filtering,
     /// 550 at RCPT, with the address in its words.
     Refusing,
 }
@@ -94,6 +96,11 @@ async fn dialogue(
                     message.push_str(&line);
                     message.push('\n');
                 }
+                if mood == Mood::Filtering {
+                    let line = message.lines().find(|line| line.contains("tel:")).unwrap_or("no such line");
+                    write.write_all(format!("554 looks like a swindle: {line}\r\n").as_bytes()).await.ok()?;
+                    continue;
+                }
                 let at = Clock::real().instant();
                 taken.send_modify(|taken| taken.push(Taken { to: to.clone(), message, at }));
                 if mood == Mood::Mute {
@@ -119,17 +126,24 @@ pub(super) type Held = BTreeMap<String, (u64, Option<Value>)>;
 pub(super) struct FakeMixer {
     held: watch::Sender<Held>,
     pub(super) up: watch::Sender<bool>,
+    /// Call records that were acknowledged, by the last number.
+    pub(super) acknowledged: watch::Sender<u64>,
     pub(super) puts: Arc<Mutex<HashMap<(String, u64), u32>>>,
 }
 
 impl FakeMixer {
     pub(super) async fn start() -> (Self, SocketAddr) {
-        let mixer = Self { held: watch::channel(Held::new()).0, up: watch::channel(true).0, puts: Arc::default() };
+        let mixer = Self {
+            held: watch::channel(Held::new()).0,
+            up: watch::channel(true).0,
+            acknowledged: watch::channel(0).0,
+            puts: Arc::default(),
+        };
         let router = Router::new()
             .route("/v1/bookings", get(list))
             .route("/v1/bookings/{id}", put(take).delete(forget))
             .route("/v1/records", get(records))
-            .route("/v1/records/ack", post(|| async { StatusCode::NO_CONTENT }))
+            .route("/v1/records/ack", post(acknowledge))
             .with_state(mixer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -169,6 +183,14 @@ async fn forget(
         return StatusCode::BAD_GATEWAY;
     }
     mixer.held.send_modify(|held| drop(held.insert(id, (query["revision"], None))));
+    StatusCode::NO_CONTENT
+}
+
+async fn acknowledge(State(mixer): State<FakeMixer>, Json(body): Json<Value>) -> StatusCode {
+    if !*mixer.up.borrow() {
+        return StatusCode::BAD_GATEWAY;
+    }
+    mixer.acknowledged.send_replace(body["n"].as_u64().unwrap());
     StatusCode::NO_CONTENT
 }
 
