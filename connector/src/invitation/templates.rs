@@ -2,7 +2,7 @@
 //! `invitation.templates`, all of them checked when they are loaded.
 //!
 //! `tera` renders. Its functions are off (`get_env` reads secrets, `range` loops without bound), values are escaped in
-//! every `.html`, and nothing that a calendar says is ever parsed as a template (C5).
+//! every `.html`, and nothing that a calendar says is ever parsed as a template.
 
 mod names;
 
@@ -20,7 +20,7 @@ use super::view::{ChangeRow, DateRow, ModeratorSecrets, Secrets, View};
 
 /// Longest template file; the shipped ones stay below 4 kB.
 const MAX_TEMPLATE_LEN: u64 = 256 * 1024;
-/// Longest text that one template may become (C5).
+/// Longest text that one template may become.
 const MAX_RENDERED_LEN: usize = 1024 * 1024;
 /// The layout that the HTML parts extend; the only file outside a language's folder.
 const LAYOUT: &str = "layout.html";

@@ -245,7 +245,7 @@ fn changes(booking: &Booking, letter: &Letter, language: Language) -> (Vec<Chang
     (differences.iter().take(MAX_LISTED_CHANGES).map(row).collect(), differences.len() > MAX_LISTED_CHANGES)
 }
 
-/// The number people write down: the external one where there is one (B10).
+/// The number people write down: the external one where there is one.
 fn dial_in_number(settings: &Settings) -> &str {
     settings.dial_in.external_number.as_deref().unwrap_or(&settings.dial_in.number)
 }

@@ -242,7 +242,7 @@ fn unescaped(value: &str) -> String {
     .collect()
 }
 
-/// Pieces that have broken some writer or reader of calendars before (C3, C4).
+/// Pieces that have broken some writer or reader of calendars before.
 pub(super) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\r\nATTENDEE:mailto:x@evil.example".to_owned()),

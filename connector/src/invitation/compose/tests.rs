@@ -340,7 +340,7 @@ fn a_message_id_cannot_break_out() {
     }
 }
 
-/// Pieces that have broken some mail program before (C3 to C5).
+/// Pieces that have broken some mail program before: header, ICS, template and markup injection.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\r\nBcc: x@evil.example".to_owned()),
