@@ -113,9 +113,14 @@ fn dates(before: &Windows, after: &Windows, endless: bool) -> Vec<Change> {
     let last = before.keys().next_back().copied();
     let promised = |at: OriginalStart| endless && last.is_some_and(|last| at > last);
     let mut changes = Vec::new();
+    // A line that opens or closes at another distance is the mixer's to know: the times that people were told hold, and a
+    // changed setting must not write to everybody about every meeting.
+    let moved = |old: DialInWindow, new: DialInWindow| (old.start(), old.end()) != (new.start(), new.end());
     for (&original_start, &new) in after {
         match before.get(&original_start) {
-            Some(&old) if old != new => changes.push(Change::DialIn(Difference::Moved { original_start, old, new })),
+            Some(&old) if moved(old, new) => {
+                changes.push(Change::DialIn(Difference::Moved { original_start, old, new }))
+            }
             Some(_) => {}
             None if promised(original_start) => changes.push(Change::Horizon),
             None => changes.push(Change::DialIn(Difference::DateAdded { original_start, new })),

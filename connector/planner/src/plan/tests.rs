@@ -408,6 +408,16 @@ fn an_invitation_of_ours_that_comes_back_gets_no_second_line() {
 }
 
 #[test]
+fn another_lead_time_reaches_the_mixer_and_no_mailbox() {
+    let (mut world, meeting) = World::booked();
+    world.rules.lead = TimeDelta::minutes(20);
+    let plan = world.see(1, &meeting);
+    assert!(plan.letters.is_empty(), "{:?}", plan.letters);
+    assert!(matches!(plan.hand_off, Some(HandOff::Put(handed)) if handed.windows[0].window.opens() == at(40)));
+    assert_eq!(world.booking.unwrap().revision, 2);
+}
+
+#[test]
 fn a_series_with_one_date_in_sight_keeps_its_dates_apart() {
     let mut world = World::new();
     let mut series = appointment(60, 90);
