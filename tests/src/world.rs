@@ -1,7 +1,8 @@
 //! Planner and conference together, on pretended time, from a seed.
 //!
 //! People make, move and cancel meetings; the planner's hand-offs reach the focus sooner or later, in order; telephones
-//! call, key, and hang up. After every step the world checks what may never happen (DESIGN section 8, 1, 3 and 6).
+//! call, key, and hang up. After every step the world checks what may never happen: a room promised twice, somebody in a
+//! conference outside its window or without right, a leg left behind.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};

@@ -20,7 +20,7 @@ pub struct Settings {
     pub account: Account,
     /// `[invitation]`.
     pub invitation: Invitation,
-    /// `[[rule]]`, in order; the defaults of DESIGN.md section 1 step 2 when none is written.
+    /// `[[rule]]`, in order; property, resource mailbox, categories and keywords when none is written.
     pub rules: Vec<Rule>,
     /// `[graph]`; without it no Graph calendar is watched.
     pub graph: Option<Graph>,
