@@ -25,7 +25,7 @@ const CONCURRENT_QUESTIONS: usize = 4;
 /// Numbers of one person; Graph has at most two.
 const MAX_NUMBERS: usize = 4;
 /// What of a user we ask for.
-const SELECT: &str = "id,mail,userPrincipalName,businessPhones,mobilePhone,preferredLanguage";
+const SELECT: &str = "id,displayName,mail,userPrincipalName,businessPhones,mobilePhone,preferredLanguage";
 
 /// Looks people up; cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ struct User {
     mobile_phone: Option<String>,
     #[serde(default)]
     preferred_language: Option<String>,
+    #[serde(default)]
+    display_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +187,7 @@ fn read(user: User, home: HomeRegion) -> Found {
     let written = user.business_phones.unwrap_or_default().into_iter().chain(user.mobile_phone);
     let numbers = written.filter_map(|raw| Some(known(E164::parse(&raw, home).ok()?, raw.trim()))).take(MAX_NUMBERS);
     let language = user.preferred_language.as_deref().and_then(Language::from_tag);
-    Found { id: Some(user.id), contact: Contact { numbers: numbers.collect(), language } }
+    Found { id: Some(user.id), contact: Contact { numbers: numbers.collect(), language, name: user.display_name } }
 }
 
 fn known(number: E164, written: &str) -> KnownCaller {
@@ -203,6 +205,7 @@ mod tests {
             business_phones: Some(vec!["030 / 23125-002".to_owned(), "ask the desk".to_owned()]),
             mobile_phone: Some("+44 7700 900123".to_owned()),
             preferred_language: Some("de-AT".to_owned()),
+            display_name: Some("Bernd Brandt".to_owned()),
         };
         let found = read(user, "DE".parse().unwrap());
         let numbers: Vec<_> =

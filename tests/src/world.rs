@@ -634,5 +634,5 @@ fn number(n: usize) -> E164 {
 
 fn contact(n: usize) -> Contact {
     let number = number(n);
-    Contact { numbers: vec![KnownCaller { written: number.as_str().to_owned(), number }], language: None }
+    Contact { numbers: vec![KnownCaller { written: number.as_str().to_owned(), number }], language: None, name: None }
 }

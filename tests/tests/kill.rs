@@ -157,7 +157,8 @@ async fn nothing_acknowledged_is_lost_whatever_is_killed() {
 
 fn no_room_is_shared(bookings: &[Value]) {
     let instant = |value: &Value| value.as_str().expect("text").parse::<DateTime<Utc>>().expect("RFC 3339");
-    let mut by_room: BTreeMap<&str, Vec<(DateTime<Utc>, DateTime<Utc>)>> = BTreeMap::new();
+    type Span = (DateTime<Utc>, DateTime<Utc>);
+    let mut by_room: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
     for booking in bookings {
         for window in booking["windows"].as_array().expect("a list") {
             let span = (instant(&window["opens"]), instant(&window["closes"]));

@@ -377,7 +377,7 @@ fn directory() -> Directory {
         .map(|(who, extension, language)| {
             let written = format!("+49 30 23125 {extension:03}");
             let number = KnownCaller { number: E164::international(&written).unwrap(), written };
-            (address(who), Contact { numbers: vec![number], language: Some(language) })
+            (address(who), Contact { numbers: vec![number], language: Some(language), name: None })
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! The booking that an appointment asks for, and the room numbers it takes.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dialroom_booking::{Booking, BookingId, BookingState, DialInWindow, Invitee, Origin, Role, RoomNumber};
+use dialroom_booking::{Booking, BookingId, BookingState, DialInWindow, Invitee, Origin, Person, Role, RoomNumber};
 use rand_core::CryptoRng;
 
 use crate::allocation::uniform_below;
@@ -119,7 +119,7 @@ impl Draft<'_> {
         booking.description.clone_from(&appointment.text);
         booking.private = appointment.private;
         booking.hide_attendees = appointment.hide_attendees;
-        booking.organizer.clone_from(&appointment.organizer);
+        booking.organizer = self.named(&appointment.organizer);
         booking.language = organizer.and_then(|contact| contact.language).unwrap_or(self.rules.language);
         booking.time_zone = appointment.time_zone;
         booking.organizer_numbers = organizer.map(|contact| contact.numbers.clone()).unwrap_or_default();
@@ -128,6 +128,12 @@ impl Draft<'_> {
         booking.occurrences.clone_from(&self.dates.occurrences);
         booking.state = BookingState::Active;
         booking
+    }
+
+    /// The person with the name that the entry gives him, else the directory's.
+    fn named(&self, person: &Person) -> Person {
+        let known = || self.sighting.directory.get(&person.address).and_then(|contact| contact.name.clone());
+        Person { address: person.address.clone(), name: person.name.clone().or_else(known) }
     }
 
     /// Everybody once, without the organizer, whom some calendars list too.
@@ -139,7 +145,7 @@ impl Draft<'_> {
             let contact = self.sighting.directory.get(&attendee.person.address);
             let ours = self.rules.resource_mailbox.as_ref() == Some(&attendee.person.address);
             Invitee {
-                person: attendee.person.clone(),
+                person: self.named(&attendee.person),
                 role: if ours { Role::Resource } else { attendee.role },
                 response: attendee.response,
                 numbers: contact.map(|contact| contact.numbers.clone()).unwrap_or_default(),

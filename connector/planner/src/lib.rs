@@ -1,6 +1,6 @@
 //! What follows from a change in a calendar: allocation of rooms and PINs, and the plan.
 //!
-//! [`plan`] compares what a calendar shows with the booking we hold and says all that must happen: the new booking, who
+//! [`plan()`] compares what a calendar shows with the booking we hold and says all that must happen: the new booking, who
 //! is written to, what the mixer must know, which room numbers are taken when. It does none of it. No I/O, no async, no
 //! clock; time is an argument, chance a generator passed in. It never sees HTTP, SMTP or a store.
 

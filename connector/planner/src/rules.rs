@@ -44,6 +44,8 @@ pub struct Contact {
     pub numbers: Vec<KnownCaller>,
     /// His language.
     pub language: Option<Language>,
+    /// What he is called, for entries that name the address alone.
+    pub name: Option<String>,
 }
 
 /// Everybody a directory knows, as far as this appointment concerns them.

@@ -183,7 +183,7 @@ fn who_is_removed_gets_no_mail_of_ours_and_his_number_opens_nothing() {
     let numbers = vec![caller("+493023125002")];
     world.directory.insert(
         EmailAddress::parse("bernd@contoso.example").unwrap(),
-        Contact { numbers, language: Some(Language::De) },
+        Contact { numbers, language: Some(Language::De), name: None },
     );
     let mut meeting = appointment(60, 90);
     world.see(0, &meeting);
@@ -195,10 +195,23 @@ fn who_is_removed_gets_no_mail_of_ours_and_his_number_opens_nothing() {
 }
 
 #[test]
+fn a_name_that_the_entry_lacks_comes_from_the_directory() {
+    let mut world = World::new();
+    let mut meeting = appointment(60, 90);
+    meeting.organizer.name = None;
+    let contact = Contact { name: Some("Anna Albrecht".to_owned()), ..Contact::default() };
+    world.directory.insert(meeting.organizer.address.clone(), contact);
+    let booking = world.see(0, &meeting).booking.unwrap();
+    assert_eq!(booking.organizer.name.as_deref(), Some("Anna Albrecht"));
+}
+
+#[test]
 fn an_answer_is_the_mixers_to_know_only_when_it_is_no() {
     let mut world = World::new();
     let numbers = vec![caller("+493023125002")];
-    world.directory.insert(EmailAddress::parse("bernd@contoso.example").unwrap(), Contact { numbers, language: None });
+    world
+        .directory
+        .insert(EmailAddress::parse("bernd@contoso.example").unwrap(), Contact { numbers, language: None, name: None });
     let mut meeting = appointment(60, 90);
     world.see(0, &meeting);
     meeting.attendees[0].response = Response::Accepted;
