@@ -1,7 +1,7 @@
 //! Writing iCalendar: the object that an invitation or a cancellation carries (RFC 5545, RFC 5546, RFC 7986).
 //!
 //! `ical` gives the model (components of properties) and nothing else: its own writer folds by characters, escapes
-//! nothing and panics on some names, so the way from model to octets is [`mod@line`]'s. Apart from the rest of the crate
+//! nothing and panics on some names, so the way from model to octets is `line.rs`'s. Apart from the rest of the crate
 //! because nothing here reads; time and texts come as arguments.
 
 mod line;
