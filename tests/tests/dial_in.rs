@@ -43,9 +43,7 @@ fn seconds(span: TimeDelta) -> f64 {
 /// Milliseconds from the end of the words to the begin of a steady tone, in a recording of 8 kHz and 16 bits.
 fn pause_before_tone_ms(recording: &std::path::Path, hz: u32) -> u64 {
     const BLOCK_MS: u64 = 20;
-    let bytes = std::fs::read(recording).expect("a recording");
-    let samples: Vec<f64> =
-        bytes[44..].chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]]))).collect();
+    let samples = samples_of(recording);
     let blocks: Vec<(f64, f64)> =
         samples.chunks_exact(160).map(|block| (energy(block), energy_at(block, hz))).collect();
     let is_tone = |(all, tone): &(f64, f64)| *all > 1e5 && *tone > 0.8 * all;
@@ -55,6 +53,34 @@ fn pause_before_tone_ms(recording: &std::path::Path, hz: u32) -> u64 {
     let last_word =
         blocks[..tone.saturating_sub(1)].iter().rposition(|(all, _)| *all > 1e4).map_or(0, |block| block + 1);
     (tone - last_word.min(tone)) as u64 * BLOCK_MS
+}
+
+/// Mean square of every 20 ms of a recording of 8 kHz and 16 bits.
+fn loudness_of_blocks(recording: &std::path::Path) -> Vec<f64> {
+    samples_of(recording).chunks_exact(160).map(energy).collect()
+}
+
+fn samples_of(recording: &std::path::Path) -> Vec<f64> {
+    let bytes = std::fs::read(recording).expect("a recording");
+    bytes[44..].chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]]))).collect()
+}
+
+/// Lengths of all that was spoken, tones left out: a sentence lasts a second or longer, 700 ms of silence end it.
+fn sentences_ms(loudness: &[f64]) -> Vec<usize> {
+    let (mut sentences, mut begun, mut silent) = (Vec::new(), None, 0);
+    for (block, mean_square) in loudness.iter().chain(std::iter::repeat_n(&0.0, 40)).enumerate() {
+        silent = if *mean_square > 1e4 { 0 } else { silent + 1 };
+        match begun {
+            None if silent == 0 => begun = Some(block),
+            Some(from) if silent == 35 => {
+                sentences.push((block - silent + 1 - from) * 20);
+                begun = None;
+            }
+            None | Some(_) => {}
+        }
+    }
+    sentences.retain(|len_ms| *len_ms >= 1000);
+    sentences
 }
 
 /// Mean square.
@@ -241,8 +267,14 @@ async fn who_calls_early_is_told_or_waits() {
     let opens = instant(&booking["windows"][0]["opens"]);
     house.advance_to(opens - TimeDelta::minutes(4)).await;
     let waiting = house.call(&["--from", BERND, "--tone", "500", "88"]);
-    let listener = house.call(&["--from", CLARA, "--expect-no-tone", "500", "--for", "9", "88"]).report().await;
-    let _ = listener.expect("waiting, nobody hears another");
+    let heard = house.data().join("heard.wav");
+    let file = heard.to_str().expect("text");
+    let flags = ["--from", CLARA, "--expect-no-tone", "500", "--for", "14", "--record", file, "88"];
+    let _ = house.call(&flags).report().await.expect("waiting, nobody hears another");
+    let loudness = loudness_of_blocks(&heard);
+    let music = loudness[loudness.len() - 100..].iter().filter(|mean_square| **mean_square > 1e3).count();
+    println!("figure: music while waiting: heard in {music} of the last 100 blocks of 20 ms");
+    assert!(music > 50, "silence instead of music");
     assert!(house.participants("Later").await.is_empty());
     house.advance_to(opens + TimeDelta::seconds(1)).await;
     house.until_in("Later", 1).await;
@@ -284,9 +316,12 @@ async fn the_line_closes_with_a_warning_and_then_ends_everybody() {
     let house = House::open().await;
     let (_, booking) = open_meeting(&house, "Ending").await;
     let closes = instant(&booking["windows"][0]["closes"]);
-    let bernd = house.call(&["--from", BERND, "--expect-end", "", "88"]);
+    let heard = house.data().join("heard.wav");
+    let file = heard.to_str().expect("text");
+    let bernd = house.call(&["--from", BERND, "--expect-end", "", "--record", file, "88"]);
     let clara = house.call(&["--from", CLARA, "--expect-end", "", "88"]);
     house.until_in("Ending", 2).await;
+    tokio::time::sleep(Duration::from_secs(2)).await; // silence behind the tone of her joining
     house.advance_to(closes - TimeDelta::minutes(2) - TimeDelta::seconds(1)).await;
     tokio::time::sleep(Duration::from_secs(4)).await; // the warning is spoken
     assert_eq!(house.participants("Ending").await.len(), 2, "warned, not ended");
@@ -297,6 +332,9 @@ async fn the_line_closes_with_a_warning_and_then_ends_everybody() {
         (text(&bernd.report["ended_by"]), text(&clara.report["ended_by"])),
         ("the other side", "the other side")
     );
+    let sentences = sentences_ms(&loudness_of_blocks(&heard));
+    println!("figure: what Bernd heard, in ms: {sentences:?}");
+    assert_eq!(sentences.len(), 3, "the greeting, the warning, the end: {sentences:?}");
     let records =
         eventually("both records", SOON, async || Some(house.calls().await).filter(|calls| calls.len() == 2)).await;
     for record in &records {
