@@ -14,7 +14,7 @@ use crate::api::{Api, Which};
 pub(crate) struct BookArgs {
     /// What the meeting is called
     title: String,
-    /// Start, RFC 3339 (2026-11-26T10:00:00+01:00), or minutes from now as in +10m [default: +10m]
+    /// Start, RFC 3339 (2026-11-26T10:00:00+01:00), or minutes from now as in +10m
     #[arg(long, default_value = "+10m", allow_hyphen_values = true)]
     start: String,
     /// Minutes that it lasts
