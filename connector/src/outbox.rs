@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use dialroom_booking::{Booking, BookingId, EmailAddress};
 use dialroom_host::{Batch, Clock};
 use sha2::{Digest, Sha256};
@@ -26,6 +27,8 @@ const MAX_IN_FLIGHT: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause: a server that comes back is found within a minute.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// A mail that no server took for so long is given up, and the administrator sees it; mail servers wait as long.
+const LONGEST_WAIT: TimeDelta = TimeDelta::days(5);
 
 /// A letter with the booking it tells of.
 #[derive(Clone, Debug)]
@@ -243,7 +246,7 @@ impl Trial {
                 tracing::info!(booking = %key.booking, revision = key.revision, "mail accepted");
                 self.done(&key, message_id, None).await
             }
-            Err(PostError::Temporary(why)) => {
+            Err(PostError::Temporary(why)) if !is_overdue(letter.row.queued_at, self.clock.wall()) => {
                 self.metrics.mails_failed.add();
                 tracing::warn!(booking = %key.booking, %why, "mail not taken, it is tried again");
                 Ok(Tried::Again { perhaps_accepted: false })
@@ -257,7 +260,7 @@ impl Trial {
                 self.keep.commit(batch).await?;
                 Ok(Tried::Again { perhaps_accepted: true })
             }
-            Err(PostError::AfterData(why) | PostError::Permanent(why)) => {
+            Err(PostError::AfterData(why) | PostError::Permanent(why) | PostError::Temporary(why)) => {
                 self.metrics.mails_refused.add();
                 let to = key.recipient.masked();
                 let told = why.replace(key.recipient.as_str(), &to);
@@ -291,4 +294,20 @@ fn message_id(key: &MailKey, domain: &str) -> String {
     let sum = Sha256::digest(format!("{booking}\n{revision}\n{resend}\n{recipient}"));
     let text: String = sum[..20].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{text}@{domain}")
+}
+
+fn is_overdue(queued_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now - queued_at >= LONGEST_WAIT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_is_offered_for_five_days() {
+        let queued_at = DateTime::from_timestamp(1_795_683_600, 0).unwrap();
+        assert!(!is_overdue(queued_at, queued_at + LONGEST_WAIT - TimeDelta::seconds(1)));
+        assert!(is_overdue(queued_at, queued_at + LONGEST_WAIT));
+    }
 }

@@ -297,7 +297,7 @@ impl Worker {
         let told = letters.into_iter().filter_map(|letter| {
             let key = self.mail_key(now, origin, booking.as_deref(), &letter.recipient.address)?;
             let refused = appointment.filter(|_| booking.is_none()).and_then(refused_entry);
-            Some(MailRow { key, letter, refused, perhaps_accepted: false })
+            Some(MailRow { key, queued_at: now, letter, refused, perhaps_accepted: false })
         });
         for row in told.collect::<Vec<_>>() {
             store::put_mail(&mut group.batch, &row);

@@ -61,6 +61,8 @@ impl MailKey {
 pub(crate) struct MailRow {
     /// Which.
     pub(crate) key: MailKey,
+    /// When it was put in the queue.
+    pub(crate) queued_at: DateTime<Utc>,
     /// What the planner wants told.
     pub(crate) letter: Letter,
     /// For a refusal, which has no booking: what was refused.
