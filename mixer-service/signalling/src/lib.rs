@@ -1,0 +1,12 @@
+//! SIP (RFC 3261) without a socket: messages, transactions, dialogs, calls, offers, and who may ask.
+//!
+//! [`Endpoint`] is the machine that a program drives: bytes come in with the instant of their arrival and the flow they
+//! came by, orders come in from the switchboard, and what is to be sent, looked up, opened or told comes out. Nothing here
+//! knows a room, a PIN or a sample, and nothing here reads a clock, opens a socket or asks the system for randomness.
+
+mod types;
+
+pub use types::{
+    CallKey, Called, CallerHeaders, Cause, Codec, CryptoSuite, Digit, EndedBy, Keying, LocalMedia, MediaCrypto,
+    RemoteMedia, RtcpPath,
+};
