@@ -4,8 +4,16 @@
 //! came by, orders come in from the switchboard, and what is to be sent, looked up, opened or told comes out. Nothing here
 //! knows a room, a PIN or a sample, and nothing here reads a clock, opens a socket or asks the system for randomness.
 
+mod config;
+mod endpoint;
+mod event;
 mod types;
 
+pub use config::{
+    CalledFrom, Capabilities, Config, Credentials, Limits, Local, Peer, PeerId, Srtp, Target, Timers, Transport,
+};
+pub use endpoint::{Counts, Endpoint};
+pub use event::{Flow, FlowId, Input, Invite, LookupId, OpenId, Order, Output, Refusal, Refused, SipEvent};
 pub use types::{
     CallKey, Called, CallerHeaders, Cause, Codec, CryptoSuite, Digit, EndedBy, Keying, LocalMedia, MediaCrypto,
     RemoteMedia, RtcpPath,

@@ -7,6 +7,20 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallKey(pub u64);
 
+impl CallKey {
+    /// The key of the `n`th call that the program places; odd, so that it never meets the key of a call that comes.
+    #[must_use]
+    pub const fn placed(n: u64) -> Self {
+        Self(n.wrapping_mul(2).wrapping_add(1))
+    }
+
+    /// Whether it is a call of ours.
+    #[must_use]
+    pub const fn is_placed(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
 /// A number as it was dialled: only digits, `+`, `*` and `#`. `Debug` counts its keys: some telephones dial a PIN along.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Called(pub String);
