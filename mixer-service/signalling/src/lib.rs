@@ -7,6 +7,7 @@
 mod config;
 mod endpoint;
 mod event;
+pub mod message;
 mod types;
 
 pub use config::{

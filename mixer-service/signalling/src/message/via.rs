@@ -1,0 +1,136 @@
+//! Via: where a request came along, and where its response goes (RFC 3261 sections 18.2 and 20.42, RFC 3581).
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Params;
+use super::text::{find_outside, is_space, is_token, trim};
+use super::uri::{host_port, ip_of, write_host_port};
+
+/// What a branch of RFC 3261 begins with (section 8.1.1.7).
+pub const COOKIE: &str = "z9hG4bK";
+
+/// One hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// `UDP`, `TCP`, `TLS` or what else the hop says, in its own case.
+    pub transport: String,
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// Where it differs from the default.
+    pub port: Option<u16>,
+    /// Which transaction.
+    pub branch: Option<String>,
+    /// The address the request really came from.
+    pub received: Option<String>,
+    /// `Some(None)` asks for the port the request really came from, `Some(Some(port))` tells it (RFC 3581).
+    pub rport: Option<Option<u16>>,
+    /// An address that the response goes to instead.
+    pub maddr: Option<String>,
+    /// Hops of a multicast.
+    pub ttl: Option<u8>,
+    /// All others.
+    pub params: Params,
+}
+
+impl Via {
+    /// A hop of ours that asks for `rport`.
+    pub fn new(transport: impl Into<String>, address: SocketAddr, branch: impl Into<String>) -> Self {
+        Self {
+            transport: transport.into(),
+            host: address.ip().to_string(),
+            port: Some(address.port()),
+            branch: Some(branch.into()),
+            received: None,
+            rport: Some(None),
+            maddr: None,
+            ttl: None,
+            params: Params::default(),
+        }
+    }
+
+    /// Reads one hop, not a list; `None` where the grammar is broken or the protocol is not SIP/2.0.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let (sent, params) = value.split_at(find_outside(value, b';').unwrap_or(value.len()));
+        let (name, rest) = sent.split_once('/')?;
+        let (version, rest) = rest.split_once('/')?;
+        let rest = rest.trim_start_matches(is_space);
+        let (transport, sent_by) = rest.split_once(is_space)?;
+        if !trim(name).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" || !is_token(transport) {
+            return None;
+        }
+        let (host, port) = host_port(trim(sent_by))?;
+        let mut params = Params::of_header(params)?;
+        let rport = match params.remove("rport") {
+            Some(Some(port)) if !port.is_empty() => Some(Some(port.parse().ok()?)),
+            Some(_) => Some(None),
+            None => None,
+        };
+        Some(Self {
+            transport: transport.to_owned(),
+            host: host.to_owned(),
+            port,
+            branch: params.remove("branch").flatten(),
+            received: params.remove("received").flatten(),
+            rport,
+            maddr: params.remove("maddr").flatten(),
+            ttl: params.remove("ttl").flatten().and_then(|ttl| ttl.parse().ok()),
+            params,
+        })
+    }
+
+    /// The branch, if it is one of RFC 3261: with the cookie and something behind it. RFC 4475 section 3.2.1: the cookie
+    /// alone tells nothing apart.
+    #[must_use]
+    pub fn unique_branch(&self) -> Option<&str> {
+        let branch = self.branch.as_deref()?;
+        let (cookie, rest) = branch.split_at_checked(COOKIE.len())?;
+        (cookie.eq_ignore_ascii_case(COOKIE) && !rest.is_empty()).then_some(branch)
+    }
+
+    /// The host as an address, if it is one.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        ip_of(&self.host)
+    }
+
+    /// `received` as an address, with or without brackets (RFC 5118 section 4.5).
+    #[must_use]
+    pub fn received_ip(&self) -> Option<IpAddr> {
+        ip_of(self.received.as_deref()?)
+    }
+
+    /// Notes where the request really came from: `received` where it differs or `rport` is asked for (RFC 3261 section
+    /// 18.2.1, RFC 3581 section 4). What a stranger wrote there himself is overwritten.
+    pub fn stamp(&mut self, source: SocketAddr) {
+        let same = self.ip() == Some(source.ip());
+        self.received = (!same || self.rport.is_some()).then(|| source.ip().to_string());
+        if self.rport.is_some() {
+            self.rport = Some(Some(source.port()));
+        }
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIP/2.0/{} ", self.transport)?;
+        write_host_port(f, &self.host, self.port)?;
+        let mut params = Params::default();
+        match self.rport {
+            Some(Some(port)) => params.set("rport", Some(&port.to_string())),
+            Some(None) => params.set("rport", None),
+            None => {}
+        }
+        for (name, value) in [("received", &self.received), ("maddr", &self.maddr), ("branch", &self.branch)] {
+            if value.is_some() {
+                params.set(name, value.as_deref());
+            }
+        }
+        if let Some(ttl) = self.ttl {
+            params.set("ttl", Some(&ttl.to_string()));
+        }
+        params.write_header(f)?;
+        self.params.write_header(f)
+    }
+}
