@@ -136,8 +136,7 @@ fn callers(settings: &Settings) -> Vec<Finding> {
 }
 
 fn believed(login: AutomaticLogin, trunk: &Trunk) -> Finding {
-    let addresses: Vec<_> = trunk.addresses.iter().map(ToString::to_string).collect();
-    let from = format!("trunk {:?} ({})", trunk.name, addresses.join(", "));
+    let from = format!("trunk {:?} ({})", trunk.name, sources(trunk).join(", "));
     let own = if trunk.own_numbers.is_empty() { "none named".to_owned() } else { trunk.own_numbers.join(", ") };
     let whose = match (login, trunk.believes) {
         (AutomaticLogin::Off, _) => return Finding::Good(format!("from {from} nobody gets in without a PIN")),
@@ -151,6 +150,14 @@ fn believed(login: AutomaticLogin, trunk: &Trunk) -> Finding {
         return Finding::Odd(format!("from {from} nobody gets in without a PIN, since own_numbers is empty"));
     }
     Finding::Good(format!("invited people who call through {from} {whose} get in without a PIN"))
+}
+
+/// Where requests of a trunk may come from.
+fn sources(trunk: &Trunk) -> Vec<String> {
+    let addresses = trunk.addresses.iter().map(ToString::to_string);
+    let names = trunk.tls_names.iter().map(|name| format!("certificate of {name}"));
+    let servers = [&trunk.server, &trunk.outbound_proxy].into_iter().flatten().map(|server| server.host().to_owned());
+    addresses.chain(names).chain(servers).collect()
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ mod tests {
             external_number: Some("+49 30 23125 88".into()),
             lead_minutes: 10,
             overrun_minutes: 15,
+            inter_digit_seconds: 4,
         };
         assert_eq!(Door::new(&dial_in, HomeRegion::GERMANY).dialled_along(called), expected, "{called}");
     }

@@ -146,7 +146,8 @@ impl Mixer {
         }
         let (engine, sound) = Engine::start(settings.media.rtp_ports, settings.media.dscp)
             .context("media.rtp_ports: sound cannot be started")?;
-        let listen = Listen { addresses: settings.sip.listen.clone(), advertised: settings.sip.advertised };
+        let advertised = settings.sip.advertised.v4.map(Into::into);
+        let listen = Listen { addresses: settings.sip.listen.clone(), advertised };
         let (sip, sip_events) =
             SipEndpoint::start(listen, Limits::default()).await.context("sip.listen: SIP cannot be started")?;
 

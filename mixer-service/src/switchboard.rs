@@ -20,7 +20,7 @@ use tracing::Span;
 
 use crate::dialled::Door;
 use crate::engine::{Remote, Report, RoomKey, StreamId};
-use crate::identity::believed;
+use crate::identity::{ServerAddresses, believed, trunk_of};
 use crate::metrics::Metrics;
 use crate::schedule::Change;
 use crate::sip::{CallKey, CallerHeaders, Cause, RemoteMedia, SipEvent};
@@ -237,7 +237,8 @@ impl Switchboard {
         let id = LegId(self.next_leg);
         self.next_leg += 1;
         let span = tracing::info_span!("call", leg = id.0);
-        let caller = believed(&self.settings, source.ip(), headers);
+        let trunk = trunk_of(&self.settings, &ServerAddresses::default(), source.ip(), &[]);
+        let caller = believed(&self.settings, trunk, headers);
         let along = self.door.dialled_along(called).to_owned();
         let masked = caller.number.as_ref().map(|number| number.masked());
         span.in_scope(|| {
@@ -516,6 +517,7 @@ fn policy(settings: &Settings) -> Policy {
         max_account_participants: settings.account.max_participants as usize,
         external_callers: settings.conference.external_callers,
         longest_room: rooms.booked.longest().max(rooms.permanent.longest()).max(rooms.spontaneous.longest()),
+        digit_timeout: Duration::from_secs(settings.dial_in.inter_digit_seconds.into()),
         language: settings.invitation.language.unwrap_or_default(),
     }
 }

@@ -97,6 +97,7 @@ impl World {
             max_account_participants: 9,
             external_callers: true,
             longest_room: 4,
+            digit_timeout: Duration::from_secs(4),
             language: Language::En,
         };
         let directory = (0..PEOPLE).map(|n| (address(n), contact(n))).collect();

@@ -1,9 +1,17 @@
 //! The settings as meant: typed, with defaults and units.
 
-use std::net::{IpAddr, SocketAddr};
+mod sip;
+mod trunk;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use dialroom_booking::{Delivery, E164, EmailAddress, HomeRegion, Language, RoomRanges};
+
+pub use self::sip::{Advertised, CertificateFiles, Sip, SipBudgets, SipTls};
+pub use self::trunk::{
+    AudioCodec, Believes, CalledFrom, IdentityHeader, Rewrite, SipTransport, SrtpPolicy, Trunk, TrunkLogin,
+};
 
 /// Everything that `dialroom.toml` says.
 #[derive(Clone, Debug)]
@@ -57,6 +65,8 @@ pub struct DialIn {
     pub lead_minutes: u16,
     /// Minutes after the end at which it closes; 0 to 180, default 15.
     pub overrun_minutes: u16,
+    /// Seconds without a key that complete what was keyed; 2 to 30, default 4.
+    pub inter_digit_seconds: u16,
 }
 
 /// The number plan.
@@ -215,52 +225,6 @@ pub enum MailTls {
     StartTls,
     /// `"tls"` from the first byte.
     Tls,
-}
-
-/// A telephone system whose word may count.
-#[derive(Clone, Debug)]
-pub struct Trunk {
-    /// For logs and `dialroom check trunk`.
-    pub name: String,
-    /// Source addresses of its requests.
-    pub addresses: Vec<IpAddr>,
-    /// Which header names the caller, best first; default `P-Asserted-Identity`, then `From`.
-    pub identity: Vec<IdentityHeader>,
-    /// Whose number is believed; default `all`.
-    pub believes: Believes,
-    /// Prefixes in E.164 of the company's own numbers.
-    pub own_numbers: Vec<String>,
-    /// Country of numbers that come in national form; default `directory.home_region`.
-    pub home_region: Option<HomeRegion>,
-}
-
-/// A header that may name the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityHeader {
-    /// `P-Asserted-Identity` (RFC 3325).
-    PAssertedIdentity,
-    /// `From` (RFC 3261 section 20.20).
-    From,
-}
-
-/// `trunk.believes`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Believes {
-    /// Own numbers only.
-    Extensions,
-    /// These, and numbers with STIR/SHAKEN attestation A.
-    Attested,
-    /// Every number it asserts.
-    All,
-}
-
-/// The mixer's signalling.
-#[derive(Clone, Debug)]
-pub struct Sip {
-    /// Where it listens, UDP and TCP; default `127.0.0.1:5060`.
-    pub listen: Vec<SocketAddr>,
-    /// Address that others reach it by, where it is another one.
-    pub advertised: Option<IpAddr>,
 }
 
 /// The mixer's sound.

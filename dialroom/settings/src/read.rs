@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml_edit::{Document, Item};
 
-use crate::table::{Reader, Table, each, one, optional};
+use crate::table::{Reader, Table, one, optional};
 use crate::tables::*;
 use crate::{Problem, Problems, Settings};
 
@@ -65,6 +65,7 @@ fn read_all(reader: &mut Reader<'_>, document: &Item) -> Settings {
     let store = one(reader, &mut root, "store", store);
     let directory = one(reader, &mut root, "directory", directory);
     let graph = optional(reader, &mut root, "graph", graph);
+    let sip = one(reader, &mut root, "sip", sip);
     let settings = Settings {
         dial_in: one(reader, &mut root, "dial_in", dial_in),
         rooms: one(reader, &mut root, "rooms", rooms),
@@ -75,8 +76,8 @@ fn read_all(reader: &mut Reader<'_>, document: &Item) -> Settings {
         rules: rules(reader, &mut root, graph.as_ref().and_then(|graph| graph.resource_mailbox.as_ref())),
         graph,
         mail: optional(reader, &mut root, "mail", mail),
-        trunks: each(reader, &mut root, "trunk", trunk),
-        sip: one(reader, &mut root, "sip", sip),
+        trunks: trunks(reader, &mut root, &sip),
+        sip,
         media: one(reader, &mut root, "media", media),
         hand_off: one(reader, &mut root, "handoff", |reader, table| hand_off(reader, table, &store)),
         http: one(reader, &mut root, "http", |reader, table| http(reader, table, &store)),

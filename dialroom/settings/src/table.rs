@@ -104,6 +104,43 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// A whole number of the range, or 0 for none at all.
+    pub(crate) fn whole_or_zero<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        range: RangeInclusive<T>,
+        default: T,
+    ) -> T
+    where
+        T: TryFrom<i64> + From<u8> + PartialOrd + Display + Copy,
+    {
+        if self.item(key).and_then(Item::as_integer) == Some(0) {
+            return T::from(0);
+        }
+        self.whole(reader, key, range, default)
+    }
+
+    /// A text that may be empty.
+    pub(crate) fn text_or_nothing(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
+        if self.item(key).and_then(Item::as_str).is_some_and(str::is_empty) {
+            return Some(String::new());
+        }
+        self.text(reader, key)
+    }
+
+    /// A secret that was written in: an error that names the key for its file.
+    pub(crate) fn secret(&mut self, reader: &mut Reader<'_>, key: &'static str, file_key: &'static str) {
+        if self.items.is_some_and(|items| items.contains_key(key)) {
+            self.asked.push(key);
+            self.wrong(
+                reader,
+                key,
+                format!("secrets live in files of their own; write {file_key} = \"FILE\", mode 0600"),
+            );
+        }
+    }
+
     pub(crate) fn text(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
         let item = self.item(key)?;
         match item.as_str() {
@@ -216,10 +253,11 @@ impl<'t> Table<'t> {
 /// The table of that name, empty when there is none.
 fn section<'t>(reader: &mut Reader<'_>, root: &mut Table<'t>, name: &'static str) -> Table<'t> {
     let item = root.item(name);
+    let name_in_full = root.key(name);
     if item.is_some_and(|item| item.as_table_like().is_none()) {
-        root.wrong(reader, name, format!("is a table; write [{name}] on a line of its own"));
+        root.wrong(reader, name, format!("is a table; write [{name_in_full}] on a line of its own"));
     }
-    Table::new(reader, name, item)
+    Table::new(reader, name_in_full, item)
 }
 
 /// A table that may be left out: all its defaults then.
@@ -252,11 +290,13 @@ pub(crate) fn each<'t, T>(
     read: impl Fn(&mut Reader<'_>, Table<'t>) -> Option<T>,
 ) -> Vec<T> {
     let Some(item) = root.item(name) else { return Vec::new() };
+    let name_in_full = root.key(name);
     let Some(tables) = item.as_array_of_tables() else {
-        root.wrong(reader, name, format!("is a list of tables; write [[{name}]] on a line of its own"));
+        root.wrong(reader, name, format!("is a list of tables; write [[{name_in_full}]] on a line of its own"));
         return Vec::new();
     };
-    let tables = tables.iter().map(|table| Table::of(name, reader.line(table.span()), table)).collect::<Vec<_>>();
+    let tables =
+        tables.iter().map(|table| Table::of(&*name_in_full, reader.line(table.span()), table)).collect::<Vec<_>>();
     tables.into_iter().filter_map(|table| read(reader, table)).collect()
 }
 

@@ -1,10 +1,16 @@
 //! What each table of the file means: its keys, their ranges and their defaults.
 
+mod sip;
+mod trunk;
+
 use dialroom_booking::{E164, EmailAddress, HomeRegion, RoomRanges};
 use toml_edit::Item;
 
 use crate::meant::*;
 use crate::table::{Reader, Table, each};
+
+pub(crate) use self::sip::sip;
+pub(crate) use self::trunk::trunks;
 
 pub(crate) fn dial_in(reader: &mut Reader<'_>, mut table: Table<'_>) -> DialIn {
     let number = table.text(reader, "number").unwrap_or_else(|| "88".to_owned());
@@ -20,6 +26,7 @@ pub(crate) fn dial_in(reader: &mut Reader<'_>, mut table: Table<'_>) -> DialIn {
         external_number,
         lead_minutes: table.whole(reader, "lead_minutes", 0..=180, 10),
         overrun_minutes: table.whole(reader, "overrun_minutes", 0..=180, 15),
+        inter_digit_seconds: table.whole(reader, "inter_digit_seconds", 2..=30, 4),
     };
     table.finish(reader);
     dial_in
@@ -228,60 +235,6 @@ pub(crate) fn mail(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Mail
     Some(Mail { host: host?, port, tls, username, password_file, from: from? })
 }
 
-pub(crate) fn trunk(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Trunk> {
-    let believes = [("all", Believes::All), ("attested", Believes::Attested), ("extensions", Believes::Extensions)];
-    let name = table.required(reader, "name");
-    let addresses = table.list(reader, "addresses");
-    if addresses.is_empty() {
-        table.wrong(reader, "addresses", "names no address: [\"192.0.2.10\"]; nobody would be believed");
-    }
-    let identity = identity(reader, &mut table);
-    let trunk = Trunk {
-        name: name.unwrap_or_default(),
-        addresses,
-        identity,
-        believes: table.choice(reader, "believes", &believes, Believes::All),
-        own_numbers: own_numbers(reader, &mut table),
-        home_region: table.parsed::<HomeRegion>(reader, "home_region"),
-    };
-    table.finish(reader);
-    Some(trunk)
-}
-
-fn identity(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Vec<IdentityHeader> {
-    let written = table.texts(reader, "identity");
-    if written.is_empty() {
-        return vec![IdentityHeader::PAssertedIdentity, IdentityHeader::From];
-    }
-    let header = |text: &String| match text.to_ascii_lowercase().as_str() {
-        "p-asserted-identity" => Ok(IdentityHeader::PAssertedIdentity),
-        "from" => Ok(IdentityHeader::From),
-        _ => Err("is none of \"P-Asserted-Identity\", \"From\""),
-    };
-    written.iter().filter_map(|text| table.understood(reader, "identity", text, header(text))).collect()
-}
-
-fn own_numbers(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Vec<String> {
-    let written = table.texts(reader, "own_numbers");
-    let prefix = |text: &String| {
-        let compact: String = text.chars().filter(|c| *c != ' ').collect();
-        let digits = compact.strip_prefix('+').unwrap_or_default();
-        let fits = (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if fits { Ok(compact) } else { Err("write the beginning of your numbers in international form: +493023125") }
-    };
-    written.iter().filter_map(|text| table.understood(reader, "own_numbers", text, prefix(text))).collect()
-}
-
-pub(crate) fn sip(reader: &mut Reader<'_>, mut table: Table<'_>) -> Sip {
-    let mut listen = table.list(reader, "listen");
-    if listen.is_empty() {
-        listen.push(([127, 0, 0, 1], 5060).into());
-    }
-    let sip = Sip { listen, advertised: table.parsed(reader, "advertised") };
-    table.finish(reader);
-    sip
-}
-
 pub(crate) fn media(reader: &mut Reader<'_>, mut table: Table<'_>) -> Media {
     let text = table.text(reader, "rtp_ports").unwrap_or_else(|| "20000-29999".to_owned());
     let ports =
@@ -383,3 +336,6 @@ pub(crate) fn privacy(reader: &mut Reader<'_>, mut table: Table<'_>) -> Privacy 
 pub(crate) fn advanced(reader: &mut Reader<'_>, table: Table<'_>) {
     table.finish(reader);
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!((graph.mailboxes.len(), graph.notifications, graph.adopt), (5, true, true));
         assert_eq!(graph.base_url, "http://127.0.0.1:8090");
         assert_eq!(settings.http.token_file, Path::new("/data/./api.token"));
-        assert_eq!(settings.trunks[0].addresses, [at(0).ip()]);
+        assert_eq!(settings.trunks[0].addresses, [at(0).ip().into()]);
         assert_eq!(settings.conference.max_participants, 5000);
         assert!(
             settings

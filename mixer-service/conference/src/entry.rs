@@ -6,9 +6,7 @@ use crate::announcement::{reason, your_conference};
 use crate::dates::Standing;
 use crate::focus::{Focus, MAX_LEGS};
 use crate::key_in::{KeyIn, Lengths, Step};
-use crate::leg::{
-    ACK_TIMEOUT, DIGIT_TIMEOUT, ENTRY_TIMEOUT, Keying, LOGIN_LIMIT, Leg, MAX_REPEATS, MAX_WRONG_ENTRIES, Stage,
-};
+use crate::leg::{ACK_TIMEOUT, ENTRY_TIMEOUT, Keying, LOGIN_LIMIT, Leg, MAX_REPEATS, MAX_WRONG_ENTRIES, Stage};
 use crate::login::{self, Login};
 use crate::{
     Admission, Call, ConferenceId, Digit, EndReason, Event, LegId, Now, Output, PlaybackId, Refusal, Sentence,
@@ -153,7 +151,7 @@ impl Focus {
 
     fn listen_on(&mut self, now: Now, id: LegId) {
         self.hush(id);
-        self.wait_for(now, id, DIGIT_TIMEOUT);
+        self.wait_for(now, id, self.policy.digit_timeout);
     }
 
     fn ask_again(&mut self, now: Now, id: LegId) {

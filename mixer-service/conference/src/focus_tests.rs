@@ -86,6 +86,7 @@ pub(crate) fn policy() -> Policy {
         max_account_participants: 500,
         external_callers: true,
         longest_room: 4,
+        digit_timeout: Duration::from_secs(4),
         language: Language::En,
     }
 }
@@ -505,6 +506,20 @@ fn silence_is_asked_again_and_then_ends() {
         world.pass(Duration::from_secs(1));
     }
     assert_eq!(world.hung_up(endless), Some(EndReason::NoEntry), "keys do not hold a line for ever");
+}
+
+#[test]
+fn a_pause_of_the_set_length_completes_what_was_keyed() {
+    for seconds in [2, 30] {
+        let timeout = Duration::from_secs(seconds);
+        let mut world = World::with(Policy { digit_timeout: timeout, ..policy() }, &[]);
+        let leg = world.stranger();
+        world.key(leg, "471");
+        world.pass(timeout - Duration::from_millis(1));
+        assert_eq!(world.last_said(leg), [Sentence::AskRoom], "{seconds}");
+        world.pass(Duration::from_millis(1));
+        assert_eq!(world.last_said(leg), [Sentence::AskPin], "{seconds}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What can happen to a focus.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use dialroom_booking::{BookingId, E164, HandedOver, Language, Trust};
@@ -97,6 +97,8 @@ pub struct Policy {
     pub external_callers: bool,
     /// Digits of the longest room number configured: so many need no `#`.
     pub longest_room: usize,
+    /// Silence after a key that completes what was keyed (`dial_in.inter_digit_seconds`).
+    pub digit_timeout: Duration,
     /// What is spoken to a caller before anybody knows which conference he means.
     pub language: Language,
 }

@@ -12,8 +12,6 @@ use crate::{Call, CallRecord, ConferenceId, EndReason, PlaybackId};
 
 /// Silence after a prompt before it is repeated.
 pub(crate) const ENTRY_TIMEOUT: Duration = Duration::from_secs(8);
-/// Silence after a digit that completes the entry.
-pub(crate) const DIGIT_TIMEOUT: Duration = Duration::from_secs(4);
 /// No prompt is longer; where its end is never reported, it is taken to have ended.
 pub(crate) const PROMPT_LIMIT: Duration = Duration::from_secs(30);
 /// A caller confirms our answer within 64 × T1 = 32 s (RFC 3261 section 13.3.1.4), or is gone.

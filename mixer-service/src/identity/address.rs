@@ -26,7 +26,8 @@ pub(super) enum Verstat {
 }
 
 /// User parts that mean: no number.
-const NOBODY: [&str; 4] = ["anonymous", "unavailable", "restricted", "unknown"];
+const NOBODY: [&str; 7] =
+    ["anonymous", "unavailable", "restricted", "unknown", "private", "withheld", "id-unavailable"];
 
 impl Address {
     pub(super) fn is_anonymous(&self) -> bool {
