@@ -8,6 +8,7 @@ mod config;
 mod endpoint;
 mod event;
 pub mod message;
+mod sdp;
 mod types;
 
 pub use config::{
@@ -15,6 +16,7 @@ pub use config::{
 };
 pub use endpoint::{Counts, Endpoint};
 pub use event::{Flow, FlowId, Input, Invite, LookupId, OpenId, Order, Output, Refusal, Refused, SipEvent};
+pub use sdp::{Direction, Offer, OurSession, OwnOffer, SdpError, Terms, own_offer};
 pub use types::{
     CallKey, Called, CallerHeaders, Cause, Codec, CryptoSuite, Digit, EndedBy, Keying, LocalMedia, MediaCrypto,
     RemoteMedia, RtcpPath,
