@@ -49,6 +49,7 @@ fn a_registered_trunk_is_understood() {
     let login = trunk.login.unwrap();
     assert_eq!((login.user.as_str(), login.auth_user.as_str()), ("88", "88"));
     assert_eq!(login.password_file.as_deref(), Some(Path::new("/etc/pbx.secret")));
+    assert_eq!(trunk.domain.as_deref(), Some("sip.example.com"));
     assert_eq!(trunk.server.unwrap().to_string(), "sip.example.com");
     assert_eq!((trunk.expires_seconds, trunk.keep_alive_seconds, trunk.session_expires_seconds), (600, Some(30), None));
     assert_eq!((trunk.lines, trunk.codecs.as_slice()), (Some(30), &[AudioCodec::Opus, AudioCodec::Pcmu][..]));
@@ -56,6 +57,24 @@ fn a_registered_trunk_is_understood() {
     let rules: Vec<_> =
         trunk.rewrite.iter().map(|rule| (rule.prefix.as_str(), rule.replace.as_str(), rule.min_digits)).collect();
     assert_eq!(rules, [("0", "+49", 6), ("7", "", 3)]);
+}
+
+#[test]
+fn every_example_for_administrators_can_be_used() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mixer-service/trunks");
+    let examples: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    assert_eq!(examples.len(), 5);
+    let told = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    for example in examples {
+        let settings = Settings::load(&example).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(!settings.trunks.is_empty(), "{}", example.display());
+        let name = example.file_name().unwrap().to_str().unwrap();
+        assert!(told.contains(&format!("[{name}]({name})")), "the README does not name {name}");
+    }
 }
 
 #[test]

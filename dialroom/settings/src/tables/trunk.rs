@@ -45,6 +45,10 @@ pub(crate) fn trunks(reader: &mut Reader<'_>, root: &mut Table<'_>, sip: &Sip) -
 fn trunk(reader: &mut Reader<'_>, mut table: Table<'_>, sip: &Sip) -> Option<Trunk> {
     let name = name(reader, &mut table);
     let server = table.parsed::<SipServer>(reader, "server");
+    let host = server.as_ref().map(|server| {
+        // In an address of SIP, IPv6 stands in brackets.
+        if server.host().contains(':') { format!("[{}]", server.host()) } else { server.host().to_owned() }
+    });
     let transport = [("udp", SipTransport::Udp), ("tcp", SipTransport::Tcp), ("tls", SipTransport::Tls)];
     let transport = table.choice(reader, "transport", &transport, SipTransport::Udp);
     let login = login(reader, &mut table);
@@ -62,7 +66,7 @@ fn trunk(reader: &mut Reader<'_>, mut table: Table<'_>, sip: &Sip) -> Option<Tru
         addresses: table.list(reader, "addresses"),
         tls_names: tls_names(reader, &mut table),
         outbound_proxy: table.parsed(reader, "outbound_proxy"),
-        domain: domain(reader, &mut table),
+        domain: domain(reader, &mut table).or(host),
         expires_seconds: table.whole(reader, "expires_seconds", 60..=86_400, 600),
         keep_alive_seconds: zero_is_off(table.whole_or_zero(reader, "keep_alive_seconds", 5..=3600, keep_alive)),
         challenge: table.boolean(reader, "challenge", false),
