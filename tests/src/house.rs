@@ -256,8 +256,7 @@ impl House {
     pub fn call(&self, flags: &[&str]) -> Phone {
         let mut command = Command::new(executable());
         command.args(["phone", "--json", "--via", self.facts()["sip"].as_str().expect("an address")]).args(flags);
-        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).stdin(Stdio::null()).kill_on_drop(true);
-        Phone { process: command.spawn().expect("the executable starts") }
+        Phone::start(command)
     }
 }
 
@@ -283,6 +282,13 @@ pub struct Phone {
 }
 
 impl Phone {
+    /// Starts a telephone by its command line.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).stdin(Stdio::null()).kill_on_drop(true);
+        Self { process: command.spawn().expect("the executable starts") }
+    }
+
     /// Presses the hook: it reports and ends.
     pub async fn hang_up(self) -> Report {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.process.id().unwrap_or_default()).expect("a pid"));

@@ -1,29 +1,11 @@
 //! Calls by a program that we did not write: SIPp, over UDP and over TCP, by number and by room and PIN, writing carelessly.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use dialroom_tests::house::{House, SOON, eventually, keys, meeting};
-use tokio::process::Command;
-
-/// Runs one scenario `calls` times, one after the other or as fast as `rate` a second.
-async fn sipp(house: &House, scenario: &str, transport: &str, calls: u32, more: &[&str]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop");
-    let server = house.facts()["sip"].as_str().expect("an address").to_owned();
-    let work = tempfile::tempdir().expect("a folder");
-    let mut command = Command::new("sipp");
-    command.current_dir(work.path()).arg("-sf").arg(folder.join(scenario)).arg(&server).args(more);
-    command.args(["-s", "88", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-t", transport, "-m", &calls.to_string()]);
-    command.args(["-nostdin", "-timeout", "60", "-timeout_error", "-trace_err"]).kill_on_drop(true);
-    let output = command.output().await.expect("SIPp");
-    let errors: String = std::fs::read_dir(work.path())
-        .expect("its folder")
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
-        .collect();
-    assert!(output.status.success(), "{scenario} over {transport}: {}\n{errors}", output.status);
-    println!("figure: SIPp {scenario} over {transport}: {calls} of {calls} calls as expected");
-}
+use dialroom_tests::mixer::{BERND, GUEST};
+use dialroom_tests::sipp::{Run, Scenario};
 
 async fn open_meeting(house: &House, subject: &str) -> serde_json::Value {
     let start = house.now().await + TimeDelta::minutes(5);
@@ -35,15 +17,17 @@ async fn open_meeting(house: &House, subject: &str) -> serde_json::Value {
 async fn sipp_calls_by_number_and_by_keys_over_udp_and_tcp() {
     let house = House::open().await;
     let booking = open_meeting(&house, "Interop").await;
-    let keyed = keys(&booking);
+    let server = house.facts()["sip"].as_str().expect("an address").parse().expect("an address");
+    let by_number = Scenario::new("a call by number").call().pause(5_500).bye();
+    let by_keys = Scenario::new("a call by room and PIN").call().pause(500).key(&keys(&booking)).pause(8_000).bye();
     let mut expected = 0;
-    for transport in ["u1", "t1"] {
-        sipp(&house, "uac_call.xml", transport, 3, &["-key", "from", "+493023125002"]).await;
-        sipp(&house, "uac_hold.xml", transport, 1, &["-key", "from", "+493023125002"]).await;
-        sipp(&house, "uac_keys.xml", transport, 2, &["-key", "from", "+447700900123", "-key", "keys", &keyed]).await;
-        expected += 6;
+    for transport in ["udp", "tcp"] {
+        let run = Run { transport, ..Run::of(server) };
+        Run { calls: 2, from: BERND, ..run.clone() }.expect(&by_number).await;
+        Run { calls: 2, from: GUEST, ..run }.expect(&by_keys).await;
+        expected += 4;
     }
-    sipp(&house, "uac_careless.xml", "u1", 1, &["-key", "from", "+493023125002"]).await;
+    Run::of(server).expect_file("uac_careless.xml", "careless telephone").await;
     expected += 1;
     let calls = eventually("a record of each call", SOON, async || {
         Some(house.calls().await).filter(|calls| calls.len() == expected)

@@ -1,0 +1,198 @@
+//! Calls of every kind by SIPp, a program that we did not write: what a telephone system says, and what we must answer.
+//!
+//! The scenarios run beside each other: most of their time is waiting.
+
+use dialroom_tests::mixer::{GUEST, KEYS, Mixer, Setup};
+use dialroom_tests::seed::is_long;
+use dialroom_tests::sipp::{Body, Run, Scenario};
+
+const SOUND: Body<'_> = Body::Sound("sendrecv");
+/// What a telephone system that can do more writes.
+const ABLE: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO\nSupported: timer, 100rel";
+
+async fn open() -> (Mixer, Run) {
+    let mixer = Mixer::open(Setup::loopback()).await;
+    mixer.book("Interop").await;
+    let run = Run::of(mixer.sip());
+    (mixer, run)
+}
+
+#[tokio::test]
+async fn a_call_is_held_resumed_and_moved() {
+    let (mixer, run) = open().await;
+    let begin = |name| Scenario::new(name).call().pause(200);
+    let again = |scenario: Scenario, method: &str, body, holds: &[&str]| {
+        let answered = scenario.send(method, &[ABLE], body).expect(200, holds, &[]);
+        if method == "INVITE" { answered.ack(Body::None) } else { answered }.pause(200)
+    };
+    let held = |scenario, method| {
+        let scenario = again(scenario, method, Body::Sound("sendonly"), &["a=recvonly"]);
+        let scenario = again(scenario, method, Body::Sound("inactive"), &["a=inactive"]);
+        again(scenario, method, SOUND, &["m=audio [1-9][0-9]* "]).bye()
+    };
+    run.expect_over_both(&[
+        begin("a call").bye(),
+        held(begin("hold and resume by re-INVITE"), "INVITE"),
+        held(begin("hold and resume by UPDATE"), "UPDATE"),
+        again(begin("a new address by re-INVITE"), "INVITE", Body::SoundAt("40002"), &["m=audio"]).bye(),
+        again(begin("a new address by UPDATE"), "UPDATE", Body::SoundAt("40004"), &["m=audio"]).bye(),
+        begin("an offer asked for within the call")
+            .send("INVITE", &[ABLE], Body::None)
+            .expect(200, &["m=audio [1-9]", "a=rtpmap:[0-9]* telephone-event/8000"], &[])
+            .ack(SOUND)
+            .pause(200)
+            .bye(),
+        begin("an offer that cannot be taken leaves the call as it was")
+            .send("INVITE", &[ABLE], Body::Other("application/sdp", &offer("audio 40000 RTP/AVP 18")))
+            .expect(488, &[], &[])
+            .ack_refusal()
+            .send("OPTIONS", &[], Body::None)
+            .expect(200, &["Allow:.*INVITE"], &[])
+            .bye(),
+    ])
+    .await;
+    mixer.close().await;
+}
+
+/// A description with this media line.
+fn offer(media: &str) -> String {
+    format!("v=0\no=sipp 1 9 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm={media}\n")
+}
+
+#[tokio::test]
+async fn odd_but_legal_beginnings_are_understood() {
+    let (mixer, run) = open().await;
+    let with = |name, media: &str, holds: &[&str]| {
+        let body = offer(media);
+        let begun = Scenario::new(name).invite(&[], Body::Other("application/sdp", &body));
+        begun.expect(200, holds, &[]).ack(Body::None).pause(200).bye()
+    };
+    run.expect_over_both(&[
+        Scenario::new("an offer that comes with the answer")
+            .invite(&[], Body::None)
+            .expect(200, &["m=audio [1-9]", "RTP/AVP"], &[])
+            .ack(SOUND)
+            .pause(200)
+            .bye(),
+        with("static payload types without rtpmap", "audio 40000 RTP/AVP 0", &["m=audio [1-9][0-9]* RTP/AVP 0"]),
+        with("packets of 30 ms", "audio 40000 RTP/AVP 8\na=ptime:30\na=x-odd:1", &["m=audio [1-9][0-9]* RTP/AVP 8"]),
+        with(
+            "sound and picture",
+            "audio 40000 RTP/AVP 8\nm=video 40002 RTP/AVP 96\na=rtpmap:96 H264/90000",
+            &["m=audio [1-9]", "m=video 0 "],
+        ),
+        with("a picture first", "video 40002 RTP/AVP 96\nm=audio 40000 RTP/AVP 8", &["m=video 0 .*m=audio [1-9]"]),
+        Scenario::new("sound that may not flow yet")
+            .invite(&[], Body::Sound("inactive"))
+            .expect(200, &["a=inactive"], &[])
+            .ack(Body::None)
+            .pause(200)
+            .bye(),
+        Scenario::new("codecs that nobody here has")
+            .invite(&[], Body::Other("application/sdp", &offer("audio 40000 RTP/AVP 18 4")))
+            .expect(488, &[], &[])
+            .ack_refusal(),
+        Scenario::new("a body of another kind")
+            .invite(&[], Body::Other("text/plain", "hello"))
+            .expect(415, &["Accept:.*application/sdp"], &[])
+            .ack_refusal(),
+    ])
+    .await;
+    mixer.close().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_beside_calls_is_answered_by_the_book() {
+    let (mixer, run) = open().await;
+    let refused = |name: &str, method: &str, headers: &[&str], status, holds: &[&str]| {
+        Scenario::new(name).begin(method, headers, Body::None).expect(status, holds, &[])
+    };
+    run.expect_over_both(&[
+        refused("OPTIONS", "OPTIONS", &[], 200, &["Allow:.*INVITE", "Accept:.*application/sdp", "Supported:"]),
+        Scenario::new("a requirement that nobody here meets")
+            .invite(&["Require: teleportation"], SOUND)
+            .expect(420, &["Unsupported:.*teleportation"], &[])
+            .ack_refusal(),
+        refused("a message", "MESSAGE", &[], 405, &["Allow:.*INVITE"]),
+        refused("a publication", "PUBLISH", &["Event: presence"], 405, &[]),
+        refused("an unknown method", "DANCE", &[], 405, &["Allow:.*INVITE"]),
+        refused("a BYE of no call", "BYE", &[], 481, &[]),
+        Scenario::new("a CANCEL while the answer waits for PRACK")
+            .invite(&["Require: 100rel", ABLE], SOUND)
+            .expect_reliable(180)
+            .cancel()
+            .answer(200, &["CANCEL"], &[])
+            .answer(487, &[], &[])
+            .ack_refusal(),
+        Scenario::new("PRACK")
+            .invite(&["Require: 100rel", ABLE], SOUND)
+            .expect_reliable(180)
+            .prack()
+            .answer(200, &["PRACK"], &[])
+            .answer(200, &["m=audio [1-9]"], &[])
+            .ack(Body::None)
+            .pause(200)
+            .bye(),
+    ])
+    .await;
+    mixer.close().await;
+}
+
+#[tokio::test]
+async fn digits_in_messages_open_the_room() {
+    let (mixer, run) = open().await;
+    let keyed = |name: &str, kind: &str, text: fn(char) -> String| {
+        let call = Scenario::new(name).call().pause(1_000);
+        let press = |call: Scenario, key| {
+            call.send("INFO", &[], Body::Other(kind, &text(key))).expect(200, &[], &[]).pause(200)
+        };
+        KEYS.chars().fold(call, press).pause(4_000).bye()
+    };
+    let run = Run { from: GUEST, ..run };
+    let relay =
+        keyed("digits by INFO, dtmf-relay", "application/dtmf-relay", |key| format!("Signal={key}\nDuration=160\n"));
+    let plain = keyed("digits by INFO, dtmf", "application/dtmf", |key| key.to_string());
+    run.expect_over_both(&[relay, plain]).await;
+    let records = dialroom_tests::house::eventually("the records", dialroom_tests::house::SOON, async || {
+        Some(mixer.records().await).filter(|records| records.len() == 4)
+    })
+    .await;
+    assert!(records.iter().all(|record| record.to_string().contains("\"pin\"")), "{records:#?}");
+    mixer.close().await;
+}
+
+#[tokio::test]
+async fn sessions_are_refreshed_by_either_side() {
+    let (mixer, run) = open().await;
+    let expires = |refresher: &str| format!("Session-Expires: 90;refresher={refresher}\nMin-SE: 90\n{ABLE}");
+    let timed = |name: &str, refresher: &str| {
+        let agreed = format!("Session-Expires: *90; *refresher={refresher}");
+        let begun = Scenario::new(name).invite(&[&expires(refresher)], SOUND);
+        begun.expect(200, &[&agreed, "Require:.*timer"], &[]).ack(Body::None)
+    };
+    let ours_by_update = timed("a session refreshed by us with UPDATE", "uas")
+        .receive("UPDATE", &["Session-Expires: *90"])
+        .reply("200 OK", &["Require: timer", "Session-Expires: 90;refresher=uac"], Body::None)
+        .pause(200)
+        .bye();
+    let theirs = timed("a session refreshed by SIPp", "uac")
+        .pause(1_000)
+        .send("UPDATE", &[&expires("uac")], Body::None)
+        .expect(200, &["Session-Expires: *90"], &[])
+        .send("INVITE", &[&expires("uac")], SOUND)
+        .expect(200, &["Session-Expires: *90"], &[])
+        .ack(Body::None)
+        .bye();
+    let too_short = Scenario::new("a session interval that is too short")
+        .invite(&["Session-Expires: 30", "Supported: timer"], SOUND)
+        .expect(422, &["Min-SE: *90"], &[])
+        .ack_refusal();
+    let mut scenarios = vec![ours_by_update, theirs, too_short];
+    if is_long() {
+        // Nobody refreshes: ended by us before the interval is over (RFC 4028 section 10).
+        let forgotten = timed("a session that nobody refreshes", "uac");
+        scenarios.push(forgotten.receive("BYE", &[]).reply("200 OK", &[], Body::None));
+    }
+    run.expect_over_both(&scenarios).await;
+    mixer.close().await;
+}
