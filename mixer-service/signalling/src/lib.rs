@@ -5,6 +5,7 @@
 //! knows a room, a PIN or a sample, and nothing here reads a clock, opens a socket or asks the system for randomness.
 
 mod config;
+mod digest;
 mod endpoint;
 mod event;
 pub mod message;
@@ -14,6 +15,7 @@ mod types;
 pub use config::{
     CalledFrom, Capabilities, Config, Credentials, Limits, Local, Peer, PeerId, Srtp, Target, Timers, Transport,
 };
+pub use digest::{Ask, Challenger, Claim, NonceCount, Realms, Verdict, answer_challenge};
 pub use endpoint::{Counts, Endpoint};
 pub use event::{Flow, FlowId, Input, Invite, LookupId, OpenId, Order, Output, Refusal, Refused, SipEvent};
 pub use sdp::{Direction, Offer, OurSession, OwnOffer, SdpError, Terms, own_offer};
@@ -21,3 +23,10 @@ pub use types::{
     CallKey, Called, CallerHeaders, Cause, Codec, CryptoSuite, Digit, EndedBy, Keying, LocalMedia, MediaCrypto,
     RemoteMedia, RtcpPath,
 };
+
+/// Where a test's time begins; pretended from there on.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
+pub(crate) fn some_instant() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -102,7 +102,7 @@ fn opus_is_answered_for_one_ear_and_with_redundancy() {
     let answer = answer(lines);
     for line in [
         "a=rtpmap:96 opus/48000/2",
-        "a=fmtp:96 stereo=0;sprop-stereo=0;maxplaybackrate=16000;useinbandfec=1",
+        "a=fmtp:96 stereo=0;sprop-stereo=0;maxplaybackrate=8000;useinbandfec=1",
         "a=rtpmap:97 telephone-event/48000",
     ] {
         assert!(answer.contains(line), "{line} is missing in {answer}");
@@ -428,7 +428,7 @@ fn our_offer_says_it_all() {
     let expected = "v=0\r\no=- 7 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\n\
         m=audio 20000 RTP/AVP 8 0 9 111 101 110\r\n\
         a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:111 opus/48000/2\r\n\
-        a=fmtp:111 stereo=0;sprop-stereo=0;maxplaybackrate=16000;useinbandfec=1\r\n\
+        a=fmtp:111 stereo=0;sprop-stereo=0;maxplaybackrate=8000;useinbandfec=1\r\n\
         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
         a=rtpmap:110 telephone-event/48000\r\na=fmtp:110 0-15\r\n\
         a=ptime:20\r\na=sendrecv\r\na=rtcp-mux\r\n";

@@ -6,8 +6,8 @@ use super::crypto::{self, CryptoLine};
 use super::{Direction, OurSession, audio};
 use crate::types::{Codec, LocalMedia};
 
-/// Opus as the room hears it: one channel, wide band, and redundancy against loss (RFC 7587 section 6.1).
-const OPUS_PARAMETERS: &str = "stereo=0;sprop-stereo=0;maxplaybackrate=16000;useinbandfec=1";
+/// Opus as the room hears it: one channel, mixed at 8000 Hz, and redundancy against loss (RFC 7587 section 6.1).
+const OPUS_PARAMETERS: &str = "stereo=0;sprop-stereo=0;maxplaybackrate=8000;useinbandfec=1";
 
 /// What an audio line of ours says.
 #[derive(Debug)]
