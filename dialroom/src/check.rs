@@ -58,6 +58,7 @@ fn examine(settings: &Settings) -> Vec<Finding> {
     findings.extend(mail(settings));
     findings.push(files("invitation templates", Templates::load(settings.invitation.templates.as_deref())));
     findings.push(files("prompts", PromptLibrary::load(&settings.prompts)));
+    findings.extend(signalling(settings));
     findings.extend(callers(settings));
     findings
 }
@@ -103,6 +104,38 @@ fn mail(settings: &Settings) -> Vec<Finding> {
         }
     });
     findings
+}
+
+/// Where calls arrive, and every file that this needs.
+fn signalling(settings: &Settings) -> Vec<Finding> {
+    let sip = &settings.sip;
+    let listed =
+        |addresses: &[std::net::SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let clear = (!sip.listen.is_empty()).then(|| format!("at {} over UDP and TCP", listed(&sip.listen)));
+    let tls = (!sip.tls_listen.is_empty()).then(|| format!("at {} over TLS", listed(&sip.tls_listen)));
+    let ways: Vec<_> = clear.into_iter().chain(tls).collect();
+    let mut findings = vec![Finding::Good(format!("calls arrive {}", ways.join(" and ")))];
+    let certificate = sip.tls.certificate.as_ref();
+    let files = [
+        ("sip.tls.certificate_file", certificate.map(|files| &files.certificate)),
+        ("sip.tls.key_file", certificate.map(|files| &files.key)),
+        ("sip.tls.client_ca_file", sip.tls.client_ca_file.as_ref()),
+        ("sip.tls.server_ca_file", sip.tls.server_ca_file.as_ref()),
+    ];
+    findings.extend(files.into_iter().filter_map(|(key, file)| Some(pem(key, file?))));
+    let secrets =
+        settings.trunks.iter().filter_map(|trunk| Some((trunk, trunk.login.as_ref()?.password_file.as_ref()?)));
+    findings.extend(secrets.map(|(trunk, file)| secret(&format!("trunk {:?}: password_file", trunk.name), file)));
+    findings
+}
+
+/// Whether a file looks like the PEM text it should be; whether it fits is seen when a connection is made.
+fn pem(key: &str, file: &std::path::Path) -> Finding {
+    match std::fs::read_to_string(file) {
+        Ok(text) if text.contains("-----BEGIN ") => Finding::Good(format!("{key}: {} can be read", file.display())),
+        Ok(_) => Finding::Wrong(format!("{key}: {} holds no PEM text (-----BEGIN …)", file.display())),
+        Err(why) => Finding::Wrong(format!("{key}: {} cannot be read: {why}", file.display())),
+    }
 }
 
 fn secret(key: &str, file: &std::path::Path) -> Finding {
@@ -191,6 +224,22 @@ mod tests {
     #[test]
     fn without_a_trunk_everybody_keys() {
         assert!(matches!(&sentences("")[..], [Finding::Odd(told)] if told.contains("everybody keys")));
+    }
+
+    #[test]
+    fn each_file_of_signalling_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("cert.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+        std::fs::write(folder.path().join("key.pem"), "no key\n").unwrap();
+        let text = "[sip]\ntls_listen = [\"192.0.2.20:5061\"]\n[sip.tls]\ncertificate_file = \"cert.pem\"\n\
+                    key_file = \"key.pem\"\n[[trunk]]\nname = \"pbx\"\naddresses = [\"192.0.2.1\"]\nuser = \"88\"\n\
+                    password_file = \"gone.secret\"\n";
+        let settings = Settings::read(&folder.path().join("dialroom.toml"), text).unwrap();
+        let found = signalling(&settings);
+        assert!(matches!(&found[0], Finding::Good(told) if told.ends_with("at 192.0.2.20:5061 over TLS")), "{found:?}");
+        assert!(matches!(&found[1], Finding::Good(told) if told.starts_with("sip.tls.certificate_file")), "{found:?}");
+        assert!(matches!(&found[2], Finding::Wrong(told) if told.contains("holds no PEM text")), "{found:?}");
+        assert!(matches!(&found[3], Finding::Wrong(told) if told.contains("gone.secret")), "{found:?}");
     }
 
     #[test]
