@@ -7,12 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::codec::Payload;
-use crate::inbound::Inbound;
-use crate::outbound::{Outbound, scramble};
+use crate::outbound::scramble;
 use crate::playback::Playback;
 use crate::room::Room;
-use crate::{BEAT, Clip, FRAME_SAMPLES, Frame, Remote, StreamStatistics};
+use crate::stream::{Farewell, Stream};
+use crate::{BEAT, Clip, DATAGRAM_MAX, Frame, Remote, StreamStatistics};
 
 /// Streams at once; a further one is closed as soon as it opens. Beyond what one core carries.
 pub const STREAMS_MAX: usize = 6000;
@@ -48,6 +47,8 @@ pub enum Command {
     Leave(StreamId),
     /// These clips to all in the room, over the talk, behind what is announced there already.
     PlayToRoom(RoomKey, Vec<Clip>),
+    /// The far end pressed a key (`0`–`9`, `*`, `#`, `A`–`D`), as signalling told; `Output::Digit` unless it came already.
+    Pressed(StreamId, char),
     /// Sends these keys (`0`–`9`, `*`, `#`, `A`–`D`) as telephone events; `Output::Keyed` when all are sent.
     Key(StreamId, String),
     /// Ends the stream; with `true` after its prompt and what is announced in its room, 30 s at most. Until then it hears
@@ -62,6 +63,8 @@ pub enum Input<'a> {
     Command(Command),
     /// A datagram arrived for a stream.
     Datagram(StreamId, SocketAddr, &'a [u8]),
+    /// A datagram arrived on the port of a stream's reports.
+    Rtcp(StreamId, SocketAddr, &'a [u8]),
     /// It is time for the beat that `Output::Wait` named.
     Beat,
 }
@@ -71,6 +74,8 @@ pub enum Input<'a> {
 pub enum Output<'a> {
     /// Send this datagram.
     Send(StreamId, SocketAddr, &'a [u8]),
+    /// Send this datagram from the port of the stream's reports, if it has one.
+    SendRtcp(StreamId, SocketAddr, &'a [u8]),
     /// The far end pressed a key.
     Digit(StreamId, char),
     /// The prompt of this number was heard to its end.
@@ -93,6 +98,12 @@ pub struct Bridge {
     by_stream: HashMap<StreamId, usize>,
     by_room: HashMap<RoomKey, usize>,
     told: VecDeque<Output<'static>>,
+    /// Last reports of streams that are gone; before anything is told of these.
+    farewells: VecDeque<Farewell>,
+    /// The one that is lent out.
+    farewell: Option<Farewell>,
+    /// Room to decrypt a datagram in.
+    scratch: Box<[u8; DATAGRAM_MAX]>,
     /// Next packet to hand out after a beat: slot and number.
     sending: (usize, usize),
     next_beat: Option<Instant>,
@@ -102,26 +113,6 @@ pub struct Bridge {
 
 /// Things that keep their place while others come and go.
 type Slots<T> = Vec<Option<Box<T>>>;
-
-#[derive(Debug)]
-struct Stream {
-    id: StreamId,
-    wire: Option<Wire>,
-    playback: Playback,
-    /// To be told at the end of what plays.
-    playback_number: Option<u64>,
-    room: Option<(RoomKey, usize)>,
-    voice: Frame,
-    voiced: bool,
-    closing: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Wire {
-    remote: Remote,
-    inbound: Inbound,
-    outbound: Outbound,
-}
 
 impl Bridge {
     /// An empty bridge; `seed` picks SSRCs, first sequence numbers and timestamps.
@@ -133,6 +124,9 @@ impl Bridge {
             by_stream: HashMap::new(),
             by_room: HashMap::new(),
             told: VecDeque::new(),
+            farewells: VecDeque::new(),
+            farewell: None,
+            scratch: Box::new([0; DATAGRAM_MAX]),
             sending: (usize::MAX, 0),
             next_beat: None,
             beats_skipped: 0,
@@ -145,9 +139,16 @@ impl Bridge {
         match input {
             Input::Command(command) => self.obey(now, command),
             Input::Datagram(id, source, datagram) => {
-                let wire = self.stream(id).and_then(|stream| stream.wire.as_mut());
-                if let Some(key) = wire.and_then(|wire| wire.inbound.receive(now, source, datagram)) {
+                let Some(&slot) = self.by_stream.get(&id) else { return };
+                let wire = self.streams[slot].as_mut().and_then(|stream| stream.wire.as_mut());
+                if let Some(key) = wire.and_then(|wire| wire.receive(now, source, datagram, &mut self.scratch)) {
                     self.told.push_back(Output::Digit(id, key));
+                }
+            }
+            Input::Rtcp(id, source, datagram) => {
+                let Some(&slot) = self.by_stream.get(&id) else { return };
+                if let Some(wire) = self.streams[slot].as_mut().and_then(|stream| stream.wire.as_mut()) {
+                    wire.receive_rtcp(now, source, datagram, &mut self.scratch);
                 }
             }
             Input::Beat => {
@@ -161,15 +162,19 @@ impl Bridge {
 
     /// Gives the next thing to do; drain until `Output::Wait`.
     pub fn poll(&mut self) -> Output<'_> {
+        self.farewell = self.farewells.pop_front();
+        if self.farewell.is_some() {
+            return self.farewell.as_ref().map_or(Output::Wait(None), Farewell::output);
+        }
         if let Some(told) = self.told.pop_front() {
             return told;
         }
         let (mut slot, mut packet) = self.sending;
         while slot < self.streams.len() {
-            let wire = self.streams[slot].as_ref().and_then(|stream| stream.wire.as_ref());
-            if wire.is_some_and(|wire| wire.outbound.ready(packet).is_some()) {
+            if self.streams[slot].as_ref().is_some_and(|stream| stream.packet(packet).is_some()) {
                 self.sending = (slot, packet + 1);
-                return self.packet(slot, packet);
+                let packet = self.streams[slot].as_ref().and_then(|stream| stream.packet(packet));
+                return packet.unwrap_or(Output::Wait(self.next_beat));
             }
             (slot, packet) = (slot + 1, 0);
         }
@@ -220,6 +225,12 @@ impl Bridge {
                     room.announce(clips);
                 }
             }
+            Command::Pressed(id, key) => {
+                let wire = self.stream(id).and_then(|stream| stream.wire.as_mut());
+                if let Some(key) = wire.and_then(|wire| wire.press(now, key)) {
+                    self.told.push_back(Output::Digit(id, key));
+                }
+            }
             Command::Key(id, keys) => {
                 if let Some(wire) = self.stream(id).and_then(|stream| stream.wire.as_mut()) {
                     wire.outbound.press(&keys);
@@ -227,7 +238,7 @@ impl Bridge {
             }
             Command::Close(id, false) => {
                 if let Some(&slot) = self.by_stream.get(&id) {
-                    self.close(slot);
+                    self.close(now, slot);
                 }
             }
             Command::Close(id, true) => {
@@ -289,9 +300,10 @@ impl Bridge {
         }
     }
 
-    fn close(&mut self, slot: usize) {
+    fn close(&mut self, now: Instant, slot: usize) {
         self.leave(slot);
-        if let Some(stream) = self.streams[slot].take() {
+        if let Some(mut stream) = self.streams[slot].take() {
+            self.farewells.extend(stream.farewell(now));
             self.by_stream.remove(&stream.id);
             self.told.push_back(Output::Closed(stream.id, stream.statistics()));
         }
@@ -330,7 +342,7 @@ impl Bridge {
         }
         for stream in self.streams.iter_mut().flatten() {
             let room = stream.room.and_then(|(_, room)| self.rooms[room].as_deref_mut());
-            stream.speak(room, &mut self.told);
+            stream.speak(now, room, &mut self.told);
         }
         self.sending = (0, 0);
     }
@@ -341,7 +353,7 @@ impl Bridge {
             let Some(deadline) = stream.closing else { continue };
             let room = stream.room.and_then(|(_, room)| self.rooms[room].as_ref());
             if now >= deadline || stream.is_done() && room.is_none_or(|room| room.is_quiet()) {
-                self.close(slot);
+                self.close(now, slot);
             }
         }
     }
@@ -349,95 +361,6 @@ impl Bridge {
     fn stream(&mut self, id: StreamId) -> Option<&mut Stream> {
         let slot = *self.by_stream.get(&id)?;
         self.streams.get_mut(slot)?.as_deref_mut()
-    }
-
-    fn packet(&self, slot: usize, packet: usize) -> Output<'_> {
-        let stream = self.streams[slot].as_ref();
-        let found = stream.and_then(|stream| {
-            let wire = stream.wire.as_ref()?;
-            Some(Output::Send(stream.id, wire.inbound.address(), wire.outbound.ready(packet)?))
-        });
-        found.unwrap_or(Output::Wait(self.next_beat))
-    }
-}
-
-impl Stream {
-    fn new(id: StreamId) -> Self {
-        Self {
-            id,
-            wire: None,
-            playback: Playback::default(),
-            playback_number: None,
-            room: None,
-            voice: [0; FRAME_SAMPLES],
-            voiced: false,
-            closing: None,
-        }
-    }
-
-    fn connect(&mut self, now: Instant, remote: Remote, seed: u64) {
-        match &mut self.wire {
-            Some(wire) => {
-                wire.remote = remote;
-                wire.inbound.redirect(now, remote);
-                wire.outbound.redirect(&remote);
-            }
-            None => {
-                #[expect(clippy::cast_possible_truncation, reason = "any 32 bits seed noise")]
-                let inbound = Inbound::new(now, remote, seed as u32);
-                self.wire = Some(Wire { remote, inbound, outbound: Outbound::new(&remote, seed) });
-            }
-        }
-    }
-
-    /// Takes in this beat's frame; whether the room should hear it.
-    fn listen(&mut self, now: Instant, told: &mut VecDeque<Output<'static>>) -> bool {
-        let Some(wire) = &mut self.wire else { return false };
-        let voiced = wire.inbound.frame(now, &mut self.voice);
-        if let Some(since) = wire.inbound.silence(now) {
-            told.push_back(Output::Silent(self.id, since));
-        }
-        self.voiced = voiced && self.closing.is_none();
-        self.voiced
-    }
-
-    /// Puts out what the far end hears: its prompt, else its room, else silence.
-    fn speak(&mut self, room: Option<&mut Room>, told: &mut VecDeque<Output<'static>>) {
-        let Some(wire) = &mut self.wire else { return };
-        let (mut frame, mut payload): (Frame, Payload) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
-        let law = wire.remote.codec;
-        let payload = match room {
-            Some(room) if self.playback.is_over() && !self.voiced => room.common(law),
-            Some(room) if self.playback.is_over() => {
-                room.without(&self.voice, &mut frame);
-                law.encode(&frame, &mut payload);
-                &payload
-            }
-            Some(_) | None => {
-                self.playback.play(&mut frame);
-                law.encode(&frame, &mut payload);
-                &payload
-            }
-        };
-        if wire.outbound.beat(payload) {
-            told.push_back(Output::Keyed(self.id));
-        }
-        if let (true, Some(number)) = (self.playback.is_over(), self.playback_number) {
-            self.playback_number = None;
-            told.push_back(Output::Played(self.id, number));
-        }
-    }
-
-    /// Whether nothing is left that a leg saying goodbye should hear of its own.
-    fn is_done(&self) -> bool {
-        self.wire.is_none() || self.playback.is_over() || self.playback.is_looped()
-    }
-
-    fn statistics(&self) -> StreamStatistics {
-        self.wire.as_ref().map_or_else(StreamStatistics::default, |wire| StreamStatistics {
-            packets_sent: wire.outbound.packets_sent,
-            ..wire.inbound.statistics()
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Late and lost packets: holds what arrived until its place in the sound comes.
 //!
-//! Packets stay as they came and are cut to whatever the beat wants, so that packets of 10 to 60 ms all play alike. Time
-//! is counted in samples of the sender's timestamps (RFC 3550 section 5.1), which wrap.
+//! Packets stay as they came and are cut to whatever the beat wants, so that packets of 2.5 to 120 ms all play alike. Each
+//! says how many samples of ours it plays; time is counted in such samples and wraps, as RTP timestamps do.
 //!
 //! The depth starts small: the first packet is played at the first beat that leaves [`START_MARGIN`]. When the buffer ran dry
 //! and the missing packet comes after all, the line swayed: the playout steps back and the buffer is deeper from then on.
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::{BEAT, FRAME_TICKS, SAMPLE_RATE_HZ};
 
-/// Longest payload: 60 ms of G.711. Longer ones are refused.
-pub(crate) const PAYLOAD_MAX: usize = 480;
+/// Longest packet: 120 ms, the longest that Opus has.
+const SAMPLES_MAX: u16 = 960;
 /// Packets held: 320 ms even of 10 ms packets, more than [`AHEAD_MAX`] lets in.
 const SLOTS: usize = 32;
 /// Packets further ahead than 300 ms mean that the sender's clock jumped, or that a stall ended: start anew from there.
@@ -53,12 +53,32 @@ pub(crate) enum Inserted {
 /// A piece of the sound to be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Payload, one byte a sample.
-    Sound(&'a [u8]),
-    /// So many samples should have been here.
-    Missing(usize),
+    /// Some of a packet.
+    Sound(Sound<'a>),
+    /// So many samples should have been here; and the packet right behind them, if it came already.
+    Missing(usize, Option<&'a [u8]>),
     /// So many samples before the talk spurt begins.
     Pause(usize),
+}
+
+/// Some samples of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sound<'a> {
+    /// Tells the packet from its neighbours.
+    pub(crate) timestamp: u32,
+    /// All that the packet carried.
+    pub(crate) payload: &'a [u8],
+    /// Samples of it that are not wanted, at its beginning.
+    pub(crate) offset: usize,
+    /// Samples that are.
+    pub(crate) len: usize,
+}
+
+impl<'a> Sound<'a> {
+    /// The bytes of this piece, where a byte is a sample.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.payload.get(self.offset..self.offset + self.len).unwrap_or_default()
+    }
 }
 
 /// Whether the buffer is deeper than it need be.
@@ -76,6 +96,9 @@ pub(crate) enum Surplus {
 #[derive(Debug)]
 pub(crate) struct JitterBuffer {
     slots: Vec<Slot>,
+    /// What the slots hold, `payload_max` bytes each.
+    payloads: Vec<u8>,
+    payload_max: usize,
     playout: Playout,
     last_beat: Instant,
     /// Margin that a new talk spurt starts with, in samples.
@@ -89,8 +112,10 @@ pub(crate) struct JitterBuffer {
 struct Slot {
     held: bool,
     timestamp: u32,
+    /// Samples it plays.
     len: u16,
-    payload: [u8; PAYLOAD_MAX],
+    /// Bytes it has.
+    bytes: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,11 +137,13 @@ struct Window {
 const FRESH_WINDOW: Window = Window { beats: 0, packets: 0, late: 0, least_margin: i32::MAX };
 
 impl JitterBuffer {
-    /// An empty buffer. This and nothing later allocates.
+    /// An empty buffer for payloads of at most so many bytes. This and nothing later allocates.
     #[must_use]
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, payload_max: usize) -> Self {
         Self {
-            slots: vec![Slot { held: false, timestamp: 0, len: 0, payload: [0; PAYLOAD_MAX] }; SLOTS],
+            slots: vec![Slot { held: false, timestamp: 0, len: 0, bytes: 0 }; SLOTS],
+            payloads: vec![0; SLOTS * payload_max],
+            payload_max,
             playout: Playout::Waiting,
             last_beat: now,
             margin: samples(START_MARGIN),
@@ -134,11 +161,11 @@ impl JitterBuffer {
         self.surplus = Surplus::No;
     }
 
-    /// Takes a packet that arrived now. `newest`: no packet with a later sequence number came before it.
-    pub(crate) fn insert(&mut self, now: Instant, timestamp: u32, payload: &[u8], newest: bool) -> Inserted {
-        let (1..=PAYLOAD_MAX, Ok(len)) = (payload.len(), u16::try_from(payload.len())) else {
+    /// Takes a packet of `len` samples that arrived now. `newest`: no packet with a later sequence number came before it.
+    pub(crate) fn insert(&mut self, now: Instant, timestamp: u32, len: u16, payload: &[u8], newest: bool) -> Inserted {
+        if !(1..=self.payload_max).contains(&payload.len()) || !(1..=SAMPLES_MAX).contains(&len) {
             return Inserted::Refused;
-        };
+        }
         let until_beat = samples((self.last_beat + BEAT).saturating_duration_since(now));
         let Playout::Playing { next, starved, .. } = self.playout else {
             self.begin(timestamp, i32::from(len), until_beat);
@@ -173,14 +200,14 @@ impl JitterBuffer {
     pub(crate) fn next_piece(&mut self, wanted: usize) -> Piece<'_> {
         let Playout::Playing { next, starved, leading } = self.playout else { return Piece::Pause(wanted) };
         if std::mem::take(&mut self.hold) {
-            return Piece::Missing(wanted);
+            return Piece::Missing(wanted, None);
         }
-        let mut gap = i32::MAX;
+        let (mut gap, mut behind) = (i32::MAX, None);
         let mut found = None;
         for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.held) {
             let ahead = distance(next, slot.timestamp);
             if ahead > 0 {
-                gap = gap.min(ahead);
+                (gap, behind) = if ahead < gap { (ahead, Some(index)) } else { (gap, behind) };
             } else if ahead + i32::from(slot.len) > 0 {
                 found = Some((index, ahead.unsigned_abs() as usize));
             } else {
@@ -192,7 +219,8 @@ impl JitterBuffer {
             let len = wanted.min(usize::from(slot.len) - offset);
             slot.held = offset + len < usize::from(slot.len);
             self.playout = Playout::Playing { next: next.wrapping_add(len_u32(len)), starved: 0, leading: false };
-            return Piece::Sound(&slot.payload[offset..offset + len]);
+            let timestamp = slot.timestamp;
+            return Piece::Sound(Sound { timestamp, payload: self.payload(index), offset, len });
         }
         let dry = gap == i32::MAX;
         let len = wanted.min(usize::try_from(gap).unwrap_or(wanted));
@@ -202,7 +230,11 @@ impl JitterBuffer {
         } else {
             Playout::Playing { next: next.wrapping_add(len_u32(len)), starved, leading }
         };
-        if leading { Piece::Pause(len) } else { Piece::Missing(len) }
+        if leading {
+            return Piece::Pause(len);
+        }
+        let behind = behind.filter(|_| usize::try_from(gap).is_ok_and(|gap| gap <= wanted));
+        Piece::Missing(len, behind.map(|index| self.payload(index)))
     }
 
     /// Whether a frame may be skipped.
@@ -247,12 +279,17 @@ impl JitterBuffer {
             return Inserted::Duplicate;
         }
         // All full can only be a flood of tiny packets; the newcomer gives way.
-        let Some(slot) = self.slots.iter_mut().find(|slot| !slot.held) else { return Inserted::Late };
-        slot.held = true;
-        slot.timestamp = timestamp;
-        slot.len = len;
-        slot.payload[..payload.len()].copy_from_slice(payload);
+        let Some(index) = self.slots.iter().position(|slot| !slot.held) else { return Inserted::Late };
+        let Ok(bytes) = u16::try_from(payload.len()) else { return Inserted::Refused };
+        self.slots[index] = Slot { held: true, timestamp, len, bytes };
+        let start = index * self.payload_max;
+        self.payloads[start..start + payload.len()].copy_from_slice(payload);
         Inserted::Taken
+    }
+
+    fn payload(&self, index: usize) -> &[u8] {
+        let start = index * self.payload_max;
+        &self.payloads[start..start + usize::from(self.slots[index].bytes)]
     }
 
     fn judge(&mut self) {
@@ -303,13 +340,13 @@ mod tests {
     impl World {
         fn new() -> Self {
             let start = some_instant();
-            Self { buffer: JitterBuffer::new(start), start, beats: 0 }
+            Self { buffer: JitterBuffer::new(start, 480), start, beats: 0 }
         }
 
         /// A packet `after_ms` after the last beat, whose bytes all are `mark`.
         fn packet(&mut self, after_ms: u64, timestamp: u32, len: usize, mark: u8) -> Inserted {
             let now = self.start + BEAT * self.beats + Duration::from_millis(after_ms);
-            self.buffer.insert(now, timestamp, &vec![mark; len], true)
+            self.buffer.insert(now, timestamp, u16::try_from(len).unwrap(), &vec![mark; len], true)
         }
 
         /// One frame: a letter for each 10 ms, `-` for missing, `.` for a pause.
@@ -319,8 +356,8 @@ mod tests {
             let mut frame = Vec::new();
             while frame.len() < FRAME_SAMPLES {
                 match self.buffer.next_piece(FRAME_SAMPLES - frame.len()) {
-                    Piece::Sound(payload) => frame.extend(payload),
-                    Piece::Missing(len) => frame.extend(std::iter::repeat_n(b'-', len)),
+                    Piece::Sound(sound) => frame.extend(sound.bytes()),
+                    Piece::Missing(len, _) => frame.extend(std::iter::repeat_n(b'-', len)),
                     Piece::Pause(len) => frame.extend(std::iter::repeat_n(b'.', len)),
                 }
             }
@@ -399,7 +436,7 @@ mod tests {
         for beat in 0..1200u64 {
             while let Some((at_ms, n)) = coming.next_if(|(at_ms, _)| *at_ms < (beat + 1) * 20) {
                 let now = world.start + Duration::from_millis(at_ms);
-                world.buffer.insert(now, n * 160, &[b'x'; 160], n >= newest);
+                world.buffer.insert(now, n * 160, 160, &[b'x'; 160], n >= newest);
                 newest = newest.max(n);
             }
             gaps += usize::from(world.beat() != "xx" && beat >= 200);
@@ -459,10 +496,45 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_plays_as_long_as_it_says_however_many_bytes_it_has() {
+        let mut world = World::new();
+        for (timestamp, mark) in [(0, b'a'), (320, b'b')] {
+            world.buffer.insert(world.start, timestamp, 320, &[mark; 40], true);
+        }
+        let mut pieces = Vec::new();
+        for beat in 1..5 {
+            world.buffer.beat(world.start + BEAT * beat);
+            if let Piece::Sound(sound) = world.buffer.next_piece(FRAME_SAMPLES) {
+                pieces.push((sound.timestamp, sound.payload[0], sound.payload.len(), sound.offset, sound.len));
+            }
+        }
+        assert_eq!(
+            pieces,
+            [(0, b'a', 40, 0, 160), (0, b'a', 40, 160, 160), (320, b'b', 40, 0, 160), (320, b'b', 40, 160, 160)]
+        );
+    }
+
+    #[test]
+    fn a_gap_is_shown_with_the_packet_behind_it() {
+        let mut world = World::new();
+        world.packet(1, 0, 160, b'a');
+        world.packet(1, 480, 160, b'd');
+        assert_eq!(world.beat(), "aa");
+        world.buffer.beat(world.start + BEAT * 2);
+        assert_eq!(world.buffer.next_piece(FRAME_SAMPLES), Piece::Missing(160, None), "two are missing");
+        world.buffer.beat(world.start + BEAT * 3);
+        assert_eq!(world.buffer.next_piece(FRAME_SAMPLES), Piece::Missing(160, Some(&[b'd'; 160][..])));
+    }
+
+    #[test]
     fn packets_of_no_length_or_of_too_much_are_refused() {
         let mut world = World::new();
         assert_eq!(world.packet(1, 0, 0, b'x'), Inserted::Refused);
-        assert_eq!(world.packet(1, 0, PAYLOAD_MAX + 1, b'x'), Inserted::Refused);
+        assert_eq!(world.packet(1, 0, 481, b'x'), Inserted::Refused);
+        let now = world.start;
+        for len in [0, SAMPLES_MAX + 1] {
+            assert_eq!(world.buffer.insert(now, 0, len, &[1], true), Inserted::Refused);
+        }
         assert_eq!(world.beat(), "..");
     }
 
@@ -476,7 +548,7 @@ mod tests {
             for (random, len, jump, newest, late_ms) in steps {
                 timestamp = if jump { random } else { timestamp.wrapping_add(random % 700).wrapping_sub(200) };
                 let now = world.start + BEAT * world.beats + Duration::from_millis(late_ms);
-                world.buffer.insert(now, timestamp, &vec![b'x'; len], newest);
+                world.buffer.insert(now, timestamp, u16::try_from(len).unwrap(), &vec![b'x'; len], newest);
                 prop_assert_eq!(world.beat().len(), 2);
             }
         }

@@ -1,5 +1,6 @@
 //! From datagram to sound and back: RTP, jitter buffer, codecs, digits, mixing, prompts.
 //!
+//! RTP and RTCP in clear or encrypted, the codecs, late and lost packets, keys in three ways, and who may send to whom.
 //! Knows neither sockets nor clocks nor callers: datagrams come in with the instant of their arrival, and go out when asked.
 //! [`Bridge`] is the machine that a program drives; everything else is a part of it that stands and is tested alone, or an
 //! instrument ([`Tone`], [`pitch_level_db`], [`level_dbov`]) for telephones and tests.
@@ -12,20 +13,29 @@ mod concealment;
 mod dtmf;
 mod inbound;
 mod jitter_buffer;
+mod key_tones;
+mod keys;
 mod latch;
 mod outbound;
 mod playback;
 mod reception;
 mod remote;
+mod reports;
 mod room;
+mod rtcp;
 mod rtp;
+mod srtp;
 mod statistics;
+mod stream;
+mod timeline;
 mod tone;
+mod wire;
 
 pub use bridge::{Bridge, Command, Input, Output, RoomKey, STREAMS_MAX, StreamId};
 pub use clip::Clip;
-pub use codec::{G711, Payload};
-pub use remote::Remote;
+pub use codec::{Codec, G711, Payload};
+pub use remote::{Remote, Rtcp};
+pub use srtp::{Keying, Srtp, Suite};
 pub use statistics::StreamStatistics;
 pub use tone::{Tone, level_dbov, pitch_level_db};
 
@@ -39,6 +49,8 @@ pub const BEAT: Duration = Duration::from_millis(20);
 pub(crate) const FRAME_TICKS: u32 = 160;
 /// Samples in a frame.
 pub const FRAME_SAMPLES: usize = FRAME_TICKS as usize;
+/// No datagram of ours is longer; of a longer one the rest may be cut off, and what is left is refused.
+pub const DATAGRAM_MAX: usize = 1500;
 /// One beat of sound, linear.
 pub type Frame = [i16; FRAME_SAMPLES];
 

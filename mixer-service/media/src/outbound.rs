@@ -1,41 +1,56 @@
-//! The sending half of a stream: payload in every beat, packets of the agreed length out.
+//! The sending half of a stream: sound in every beat, packets of the agreed length out.
 
-use crate::codec::Payload;
+use crate::codec::{Encoder, Payload};
 use crate::dtmf::{DigitSender, Send};
 use crate::rtp::{HEADER_BYTES, Packet};
-use crate::{FRAME_SAMPLES, FRAME_TICKS, Remote};
+use crate::srtp::{Protect, TRAILER_MAX};
+use crate::{Codec, FRAME_SAMPLES, FRAME_TICKS, Frame, Remote};
 
-/// Longest packet we send: 60 ms.
+/// Longest packet we send: 60 ms of G.711. Opus at our rate needs a fifth of it.
 const PAYLOAD_MAX: usize = 480;
 /// Packets that one beat can complete: two of 10 ms.
 const READY_MAX: usize = 2;
 /// What can wait at the end of a beat, and one more frame.
 const PENDING_MAX: usize = PAYLOAD_MAX + FRAME_SAMPLES;
+const DATAGRAM_MAX: usize = HEADER_BYTES + PAYLOAD_MAX + TRAILER_MAX;
+
+/// What a beat sounds like: encoded once for many, or still to be encoded for this leg alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sound<'a> {
+    /// In this leg's law.
+    Coded(&'a Payload),
+    /// Linear, for a codec that remembers.
+    Linear(&'a Frame),
+}
 
 /// Packs what a leg hears. Counts sequence and timestamps from a seed (RFC 3550 section 5.1).
 #[derive(Debug)]
 pub(crate) struct Outbound {
+    codec: Codec,
+    encoder: Encoder,
     payload_type: u8,
     telephone_event: Option<u8>,
     packet_samples: usize,
-    ssrc: u32,
+    pub(crate) ssrc: u32,
     sequence: u16,
     /// Timestamp of the next beat; goes on whatever is sent.
-    clock: u32,
+    pub(crate) clock: u32,
     /// The next audio packet begins a talk spurt.
     marker: bool,
     digits: DigitSender,
     keying: bool,
+    protect: Option<Box<Protect>>,
     pending: [u8; PENDING_MAX],
     pending_len: usize,
     ready: [Datagram; READY_MAX],
     ready_len: usize,
     pub(crate) packets_sent: u64,
+    pub(crate) octets_sent: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Datagram {
-    bytes: [u8; HEADER_BYTES + PAYLOAD_MAX],
+    bytes: [u8; DATAGRAM_MAX],
     len: usize,
 }
 
@@ -43,32 +58,58 @@ impl Outbound {
     pub(crate) fn new(remote: &Remote, seed: u64) -> Self {
         let bytes = scramble(seed).to_be_bytes();
         let mut outbound = Self {
+            codec: remote.codec,
+            encoder: Encoder::new(remote.codec),
             payload_type: 0,
             telephone_event: None,
             packet_samples: FRAME_SAMPLES,
             ssrc: u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
-            sequence: u16::from_be_bytes([bytes[4], bytes[5]]),
+            // The lower half: were the first packets lost, a receiver of SRTP would miss the round (RFC 3711 section 3.3.1).
+            sequence: u16::from_be_bytes([bytes[4], bytes[5]]) & 0x7fff,
             clock: u32::from_be_bytes([bytes[6], bytes[7], bytes[1], bytes[3]]),
             marker: true,
-            digits: DigitSender::default(),
+            digits: DigitSender::new(remote.codec.ticks_per_sample()),
             keying: false,
+            protect: None,
             pending: [0; PENDING_MAX],
             pending_len: 0,
-            ready: [Datagram { bytes: [0; HEADER_BYTES + PAYLOAD_MAX], len: 0 }; READY_MAX],
+            ready: [Datagram { bytes: [0; DATAGRAM_MAX], len: 0 }; READY_MAX],
             ready_len: 0,
             packets_sent: 0,
+            octets_sent: 0,
         };
+        outbound.protect = remote.srtp.map(|srtp| Box::new(Protect::new(srtp.suite, &srtp.ours)));
         outbound.redirect(remote);
         outbound
     }
 
     /// Takes up another description of the far end; the stream goes on.
     pub(crate) fn redirect(&mut self, remote: &Remote) {
-        let packet_ms = Some(remote.packet_ms).filter(|ms| matches!(ms, 10 | 20 | 30 | 40 | 50 | 60)).unwrap_or(20);
+        if remote.codec != self.codec {
+            self.codec = remote.codec;
+            self.encoder = Encoder::new(remote.codec);
+            self.digits.set_clock(remote.codec.ticks_per_sample());
+        }
+        let packet_ms = match (remote.codec, remote.packet_ms) {
+            // A longer packet is a wish; Opus has no frames of 30 and 50 ms, and 20 ms are always right.
+            (Codec::Opus, 10) | (Codec::ALaw | Codec::MuLaw | Codec::G722, 10) => 10,
+            (Codec::ALaw | Codec::MuLaw | Codec::G722, ms @ (30 | 40 | 50 | 60)) => ms,
+            (Codec::ALaw | Codec::MuLaw | Codec::G722 | Codec::Opus, _) => 20,
+        };
         self.payload_type = remote.payload_type;
         self.telephone_event = remote.telephone_event;
         self.packet_samples = usize::from(packet_ms) * 8;
         self.pending_len = 0;
+        self.marker = true;
+    }
+
+    /// Other keys from here on, and another SSRC with them: so the far end counts from the beginning as we do
+    /// (RFC 3711 section 3.3.1).
+    pub(crate) fn rekey(&mut self, remote: &Remote, seed: u64) {
+        let bytes = scramble(seed).to_be_bytes();
+        self.ssrc = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        self.sequence &= 0x7fff;
+        self.protect = remote.srtp.map(|srtp| Box::new(Protect::new(srtp.suite, &srtp.ours)));
     }
 
     /// Adds keys to be sent. Without agreed telephone events they are dropped and count as sent.
@@ -79,18 +120,39 @@ impl Outbound {
         self.keying = true;
     }
 
-    /// Takes a beat's payload, or sends a key in its place. `true`: the last key was sent just now.
-    pub(crate) fn beat(&mut self, payload: &Payload) -> bool {
+    /// The far end loses so many percent of what we send.
+    pub(crate) fn expect_loss(&mut self, percent: u8) {
+        self.encoder.expect_loss(percent);
+    }
+
+    /// Encrypts a report in place; its new length.
+    pub(crate) fn protect_rtcp(&mut self, packet: &mut [u8], len: usize) -> usize {
+        match &mut self.protect {
+            Some(protect) => protect.rtcp(packet, len).unwrap_or(0),
+            None => len,
+        }
+    }
+
+    /// Lets a beat pass in which nothing is sent. Keys wait.
+    pub(crate) fn pass(&mut self) {
+        self.ready_len = 0;
+        self.pending_len = 0;
+        self.marker = true;
+        self.clock = self.clock.wrapping_add(FRAME_TICKS * self.codec.ticks_per_sample());
+    }
+
+    /// Takes a beat's sound, or sends a key in its place. `true`: the last key was sent just now.
+    pub(crate) fn beat(&mut self, sound: Sound<'_>) -> bool {
         self.ready_len = 0;
         let timestamp = self.clock;
-        self.clock = self.clock.wrapping_add(FRAME_TICKS);
+        self.clock = self.clock.wrapping_add(FRAME_TICKS * self.codec.ticks_per_sample());
         match (self.digits.beat(timestamp), self.telephone_event) {
             (Send::Event { marker, timestamp, payload }, Some(payload_type)) => {
                 self.pending_len = 0;
                 self.marker = true;
                 self.send(marker, payload_type, timestamp, &payload);
             }
-            (Send::Event { .. } | Send::Audio, _) => self.add(payload),
+            (Send::Event { .. } | Send::Audio, _) => self.add(timestamp, sound),
         }
         let done = self.keying && self.digits.is_idle();
         self.keying &= !done;
@@ -102,7 +164,38 @@ impl Outbound {
         self.ready[..self.ready_len].get(n).map(|datagram| &datagram.bytes[..datagram.len])
     }
 
-    fn add(&mut self, payload: &Payload) {
+    fn add(&mut self, timestamp: u32, sound: Sound<'_>) {
+        match (sound, self.codec) {
+            (Sound::Coded(payload), _) => self.add_bytes(payload),
+            (Sound::Linear(frame), Codec::Opus) => self.add_opus(timestamp, frame),
+            (Sound::Linear(frame), Codec::G722 | Codec::ALaw | Codec::MuLaw) => {
+                let mut payload = [0; FRAME_SAMPLES];
+                if self.encoder.encode(frame, &mut payload) == FRAME_SAMPLES {
+                    self.add_bytes(&payload);
+                }
+            }
+        }
+    }
+
+    /// Opus packets cannot be cut or joined, so each is as long as the sound that it is made from.
+    fn add_opus(&mut self, timestamp: u32, frame: &Frame) {
+        for (samples, n) in frame.chunks_exact(self.packet_samples).zip(0..) {
+            let mut payload = [0; PAYLOAD_MAX];
+            let len = self.encoder.encode(samples, &mut payload);
+            if len > 0 {
+                let marker = std::mem::take(&mut self.marker);
+                let ticks = n * FRAME_TICKS / 2 * self.codec.ticks_per_sample();
+                self.send(marker, self.payload_type, timestamp.wrapping_add(ticks), &payload[..len]);
+            }
+        }
+    }
+
+    fn add_bytes(&mut self, payload: &Payload) {
+        // Nearly every packet holds exactly one frame.
+        if self.pending_len == 0 && self.packet_samples == FRAME_SAMPLES {
+            let marker = std::mem::take(&mut self.marker);
+            return self.send(marker, self.payload_type, self.clock.wrapping_sub(FRAME_TICKS), payload);
+        }
         self.pending[self.pending_len..self.pending_len + FRAME_SAMPLES].copy_from_slice(payload);
         self.pending_len += FRAME_SAMPLES;
         let (pending, len) = (self.pending, self.packet_samples);
@@ -121,10 +214,16 @@ impl Outbound {
         let Some(datagram) = self.ready.get_mut(self.ready_len) else { return };
         let packet = Packet { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         let Some(len) = packet.write(&mut datagram.bytes) else { return };
+        let len = match &mut self.protect {
+            Some(protect) => protect.rtp(&mut datagram.bytes, len),
+            None => Some(len),
+        };
+        let Some(len) = len else { return };
         datagram.len = len;
         self.ready_len += 1;
         self.sequence = self.sequence.wrapping_add(1);
         self.packets_sent += 1;
+        self.octets_sent += payload.len() as u64;
     }
 }
 
@@ -139,24 +238,19 @@ pub(crate) fn scramble(seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::G711;
 
     fn remote(packet_ms: u8) -> Remote {
-        Remote {
-            address: ([127, 0, 0, 1], 4000).into(),
-            codec: G711::ALaw,
-            payload_type: 8,
-            telephone_event: Some(101),
-            comfort_noise: None,
-            packet_ms,
-        }
+        Remote { packet_ms, ..Remote::plain(([127, 0, 0, 1], 4000).into(), Codec::ALaw) }
     }
 
     /// (marker, payload type, sequence, timestamp, length) of the packets of so many beats, from the first on.
     fn sent(outbound: &mut Outbound, beats: u32) -> Vec<(bool, u8, u16, u32, usize)> {
         let mut packets = Vec::new();
         for _ in 0..beats {
-            outbound.beat(&[0xd5; FRAME_SAMPLES]);
+            match outbound.codec.law() {
+                Some(_) => outbound.beat(Sound::Coded(&[0xd5; FRAME_SAMPLES])),
+                None => outbound.beat(Sound::Linear(&[0; FRAME_SAMPLES])),
+            };
             for n in 0.. {
                 let Some(bytes) = outbound.ready(n) else { break };
                 let packet = Packet::parse(bytes).unwrap();
@@ -194,6 +288,39 @@ mod tests {
         let packets = sent(&mut outbound, 9);
         assert!(packets[..8].iter().all(|packet| packet.1 == 101 && packet.3 == before.3.wrapping_add(160)));
         assert_eq!(packets[8], (true, 8, before.2.wrapping_add(9), before.3.wrapping_add(9 * 160), 160));
+    }
+
+    #[test]
+    fn wideband_codecs_count_time_by_their_own_clocks() {
+        for (codec, packet_ms, ticks) in [
+            (Codec::G722, 20, 160),
+            (Codec::G722, 30, 240),
+            (Codec::Opus, 20, 960),
+            (Codec::Opus, 10, 480),
+            (Codec::Opus, 60, 960),
+        ] {
+            let mut remote = Remote::plain(([127, 0, 0, 1], 4000).into(), codec);
+            remote.packet_ms = packet_ms;
+            let mut outbound = Outbound::new(&remote, 1);
+            let packets = sent(&mut outbound, 30);
+            for pair in packets.windows(2) {
+                assert_eq!(pair[1].3.wrapping_sub(pair[0].3), ticks, "{codec:?} {packet_ms}");
+            }
+            outbound.press("5");
+            let keys: Vec<_> = sent(&mut outbound, 8).into_iter().filter(|packet| packet.1 == 101).collect();
+            assert_eq!(keys.len(), 8);
+            assert!(keys.iter().all(|packet| packet.3 == keys[0].3));
+        }
+    }
+
+    #[test]
+    fn while_nothing_is_sent_time_goes_on() {
+        let mut outbound = Outbound::new(&remote(20), 2);
+        let before = sent(&mut outbound, 1)[0];
+        outbound.pass();
+        assert_eq!(outbound.ready(0), None);
+        let after = sent(&mut outbound, 1)[0];
+        assert_eq!(after, (true, 8, before.2.wrapping_add(1), before.3.wrapping_add(320), 160));
     }
 
     #[test]

@@ -38,13 +38,16 @@ pub(crate) struct Reception {
     last_transit: Option<f64>,
 }
 
+/// Who speaks now, and what of it arrived.
 #[derive(Clone, Copy, Debug)]
-struct Source {
-    ssrc: u32,
+pub(crate) struct Source {
+    pub(crate) ssrc: u32,
     highest: u16,
+    /// The highest sequence number with its rounds before it (RFC 3550 section 6.4.1).
+    pub(crate) extended_highest: u32,
     /// Packets between first and highest, both included.
-    expected: u64,
-    received: u64,
+    pub(crate) expected: u64,
+    pub(crate) received: u64,
     /// Bit n: `highest - n` was seen.
     seen: u64,
 }
@@ -115,6 +118,22 @@ impl Reception {
         self.jitter_samples / 8.0
     }
 
+    /// The same in samples.
+    pub(crate) fn jitter_samples(&self) -> u32 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a mean of what is between 0 and 8000"
+        )]
+        let samples = self.jitter_samples as u32;
+        samples
+    }
+
+    /// Who speaks now.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
+    }
+
     fn order(&mut self, packet: &Packet<'_>) -> Order {
         let Some(source) = &mut self.source else { return Order::First };
         let ahead = i32::from(packet.sequence.wrapping_sub(source.highest).cast_signed());
@@ -136,13 +155,21 @@ impl Reception {
     fn begin(&mut self, packet: &Packet<'_>) {
         self.lost_earlier = self.lost();
         self.last_transit = None;
-        self.source = Some(Source { ssrc: packet.ssrc, highest: packet.sequence, expected: 1, received: 0, seen: 1 });
+        self.source = Some(Source {
+            ssrc: packet.ssrc,
+            highest: packet.sequence,
+            extended_highest: u32::from(packet.sequence),
+            expected: 1,
+            received: 0,
+            seen: 1,
+        });
     }
 
     fn advance(&mut self, sequence: u16) {
         if let Some(source) = &mut self.source {
             let ahead = sequence.wrapping_sub(source.highest);
             source.highest = sequence;
+            source.extended_highest = source.extended_highest.wrapping_add(u32::from(ahead));
             source.expected += u64::from(ahead);
             source.seen = source.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
         }

@@ -116,6 +116,11 @@ impl Room {
         payload
     }
 
+    /// The same, for codecs that remember what they said before.
+    pub(crate) fn common_frame(&self) -> &Frame {
+        &self.common
+    }
+
     fn mix(&self, own: Option<&Frame>, frame: &mut Frame) {
         let others = self.voices - u32::from(own.is_some());
         if others == 0 && !self.speaking {

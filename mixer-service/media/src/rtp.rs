@@ -46,17 +46,8 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// When it is no RTP packet; nothing about it is to be believed then.
     pub(crate) fn parse(datagram: &'a [u8]) -> Result<Self, Refusal> {
-        let (header, rest) = datagram.split_at_checked(HEADER_BYTES).ok_or(Refusal::Truncated)?;
-        let version = header[0] >> 6;
-        if version != 2 {
-            return Err(Refusal::Version(version));
-        }
-        if (192..=223).contains(&header[1]) {
-            return Err(Refusal::Rtcp);
-        }
-        let contributors = usize::from(header[0] & 0x0f) * 4;
-        let rest = rest.get(contributors..).ok_or(Refusal::Truncated)?;
-        let rest = if header[0] & 0x10 == 0 { rest } else { after_extension(rest)? };
+        let len = header_len(datagram)?;
+        let (header, rest) = (&datagram[..HEADER_BYTES], &datagram[len..]);
         let payload = if header[0] & 0x20 == 0 { rest } else { before_padding(rest)? };
         Ok(Self {
             marker: header[1] & 0x80 != 0,
@@ -82,11 +73,31 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Steps over one header extension (RFC 3550 section 5.3.1).
-fn after_extension(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    let (head, rest) = bytes.split_at_checked(4).ok_or(Refusal::Truncated)?;
-    let words = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    rest.get(words * 4..).ok_or(Refusal::Truncated)
+/// Whether these bytes are RTCP, should they be RTP or RTCP at all (RFC 5761 section 4).
+pub(crate) fn is_rtcp(datagram: &[u8]) -> bool {
+    matches!(datagram, [first, 192..=223, ..] if first >> 6 == 2)
+}
+
+/// How far the header reaches: fixed part, contributing sources and one extension (RFC 3550 sections 5.1 and 5.3.1).
+///
+/// # Errors
+/// When it is none, or reaches beyond the datagram.
+pub(crate) fn header_len(datagram: &[u8]) -> Result<usize, Refusal> {
+    let &[first, second, ..] = datagram.get(..HEADER_BYTES).ok_or(Refusal::Truncated)? else {
+        return Err(Refusal::Truncated);
+    };
+    if first >> 6 != 2 {
+        return Err(Refusal::Version(first >> 6));
+    }
+    if (192..=223).contains(&second) {
+        return Err(Refusal::Rtcp);
+    }
+    let mut len = HEADER_BYTES + usize::from(first & 0x0f) * 4;
+    if first & 0x10 != 0 {
+        let head = datagram.get(len..len + 4).ok_or(Refusal::Truncated)?;
+        len += 4 + usize::from(u16::from_be_bytes([head[2], head[3]])) * 4;
+    }
+    if len <= datagram.len() { Ok(len) } else { Err(Refusal::Truncated) }
 }
 
 /// Takes off the padding, whose last byte counts it.

@@ -4,10 +4,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{G711, Tone, pitch_level_db, some_instant};
+use crate::{Codec, Keying, Rtcp, Srtp, Suite, Tone, level_dbov, pitch_level_db, some_instant};
 
 const TELEPHONES: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4000);
 const OURS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
+const TELEPHONES_RTCP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4001);
+const OURS_RTCP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5001);
 /// The telephones beat 7 ms after the bridge.
 const APART: Duration = Duration::from_millis(7);
 
@@ -42,19 +44,19 @@ impl World {
 
     /// A call: both halves of stream `n`, in A-law for even ones and µ-law for odd ones.
     fn call(&mut self, n: u64) -> StreamId {
+        let codec = if n.is_multiple_of(2) { Codec::ALaw } else { Codec::MuLaw };
+        self.call_in(n, codec, |_, _| {})
+    }
+
+    /// A call in this codec; `change` makes it special, and is told whether it describes the telephone to us.
+    fn call_in(&mut self, n: u64, codec: Codec, change: impl Fn(&mut Remote, bool)) -> StreamId {
         let id = StreamId(n);
-        let codec = if n.is_multiple_of(2) { G711::ALaw } else { G711::MuLaw };
-        for (bridge, now, address) in
-            [(&mut self.bridge, self.now, TELEPHONES), (&mut self.telephones, self.now + APART, OURS)]
+        for (bridge, now, address, to_us) in
+            [(&mut self.bridge, self.now, TELEPHONES, true), (&mut self.telephones, self.now + APART, OURS, false)]
         {
-            let remote = Remote {
-                address,
-                codec,
-                payload_type: codec.static_payload_type(),
-                telephone_event: Some(101),
-                comfort_noise: Some(13),
-                packet_ms: 20,
-            };
+            let mut remote = Remote::plain(address, codec);
+            remote.comfort_noise = Some(13);
+            change(&mut remote, to_us);
             bridge.handle(now, Input::Command(Command::Open(id)));
             bridge.handle(now, Input::Command(Command::Connect(id, remote)));
         }
@@ -81,6 +83,10 @@ impl World {
                         assert_eq!(to, TELEPHONES);
                         self.telephones.handle(self.now, Input::Datagram(id, OURS, datagram));
                     }
+                    Output::SendRtcp(id, to, datagram) => {
+                        assert_eq!(to, TELEPHONES_RTCP);
+                        self.telephones.handle(self.now, Input::Rtcp(id, OURS_RTCP, datagram));
+                    }
                     Output::Wait(_) => break,
                     Output::Digit(id, key) => self.told.push(Output::Digit(id, key)),
                     Output::Played(id, number) => self.told.push(Output::Played(id, number)),
@@ -96,6 +102,9 @@ impl World {
                         if self.chance % 100 >= self.loss {
                             self.bridge.handle(self.now + APART, Input::Datagram(id, TELEPHONES, datagram));
                         }
+                    }
+                    Output::SendRtcp(id, _, datagram) => {
+                        self.bridge.handle(self.now + APART, Input::Rtcp(id, TELEPHONES_RTCP, datagram));
                     }
                     Output::Wait(_) => break,
                     Output::Keyed(id) => self.told.push(Output::Keyed(id)),
@@ -270,6 +279,149 @@ fn who_leaves_neither_hears_nor_is_heard() {
     world.tell(Command::Leave(ids[1]));
     world.run(Duration::from_secs(1));
     assert!(world.level(ids[0], pitch(1)) < -60.0 && world.level(ids[1], pitch(0)) < -60.0);
+}
+
+fn keying(mark: u8) -> Keying {
+    Keying { key: [mark; 32], salt: [!mark; 14] }
+}
+
+/// Encrypted, with a key for each direction.
+fn encrypted(suite: Suite) -> impl Fn(&mut Remote, bool) {
+    move |remote, to_us| {
+        let (ours, theirs) = if to_us { (keying(1), keying(2)) } else { (keying(2), keying(1)) };
+        remote.srtp = Some(Srtp { suite, ours, theirs });
+    }
+}
+
+#[test]
+fn all_codecs_hear_each_other_in_clear_and_encrypted() {
+    let codecs = [Codec::ALaw, Codec::MuLaw, Codec::G722, Codec::Opus];
+    let suites = [Suite::AesCm128Sha1Tag80, Suite::AesCm128Sha1Tag32, Suite::AesGcm128, Suite::AesGcm256];
+    let mut world = World::new();
+    let mut ids: Vec<_> = (0..).zip(codecs).map(|(n, codec)| world.call_in(n, codec, |_, _| {})).collect();
+    ids.extend((4..).zip(suites).map(|(n, suite)| world.call_in(n, codecs[n as usize - 4], encrypted(suite))));
+    for id in &ids {
+        world.speaks(*id, pitch(id.0), -30.0);
+        world.tell(Command::Join(*id, RoomKey(1)));
+    }
+    world.run(Duration::from_millis(3000));
+    for listener in &ids {
+        for speaker in &ids {
+            let level = world.level(*listener, pitch(speaker.0)) + 30.0;
+            if listener == speaker {
+                assert!(level < -25.0, "{listener:?} hears himself: {level:.1} dB");
+            } else {
+                assert!(level.abs() < 2.0, "{listener:?} hears {speaker:?}: {level:.1} dB");
+            }
+        }
+    }
+    for id in ids {
+        let statistics = world.bridge.statistics(id).unwrap();
+        let wrong =
+            (statistics.srtp_failed, statistics.packets_refused, statistics.packets_lost, statistics.frames_concealed);
+        assert_eq!(wrong, (0, 0, 0, 0), "{id:?}");
+    }
+}
+
+#[test]
+fn where_encryption_is_agreed_nothing_in_clear_is_heard() {
+    let mut world = World::new();
+    let id = world.call_in(0, Codec::ALaw, |remote, to_us| {
+        if to_us {
+            encrypted(Suite::AesCm128Sha1Tag80)(remote, to_us);
+        }
+    });
+    world.speaks(id, 700.0, -20.0);
+    world.run(Duration::from_secs(1));
+    assert!(world.bridge.heard(id).is_some_and(|frame| level_dbov(frame) < -90.0));
+    let statistics = world.bridge.statistics(id).unwrap();
+    assert_eq!((statistics.packets_received, statistics.srtp_failed > 40), (0, true));
+}
+
+#[test]
+fn reports_tell_loss_and_round_trip_by_their_own_port_and_by_that_of_the_sound() {
+    for (n, own_port, suite) in [
+        (0, true, None),
+        (1, false, None),
+        (2, true, Some(Suite::AesGcm128)),
+        (3, false, Some(Suite::AesCm128Sha1Tag32)),
+    ] {
+        let mut world = World::new();
+        let id = world.call_in(n, Codec::ALaw, |remote, to_us| {
+            if let Some(suite) = suite {
+                encrypted(suite)(remote, to_us);
+            }
+            let address = if to_us { TELEPHONES_RTCP } else { OURS_RTCP };
+            remote.rtcp = if own_port { Rtcp::Address(address) } else { Rtcp::Mux };
+        });
+        world.speaks(id, 700.0, -20.0);
+        world.loss = 10;
+        world.run(Duration::from_secs(60));
+        let (ours, theirs) = (world.bridge.statistics(id).unwrap(), world.telephones.statistics(id).unwrap());
+        println!("{own_port} {suite:?}: {theirs:?}");
+        assert!((9..=16).contains(&ours.rtcp_sent) && theirs.packets_rtcp == ours.rtcp_sent);
+        assert!(ours.packets_rtcp >= theirs.rtcp_sent / 2, "some of his are lost, like his sound");
+        assert!(theirs.remote_lost > 200, "what we said of his packets: {}", theirs.remote_lost);
+        assert!(theirs.remote_lost <= ours.packets_lost);
+        assert!(ours.round_trip_ms.is_some() && theirs.round_trip_ms.is_some());
+        assert_eq!((ours.rtcp_refused, ours.srtp_failed), (0, 0));
+        world.tell(Command::Close(id, false));
+        world.run(BEAT);
+        assert_eq!(world.telephones.statistics(id).unwrap().rtcp_goodbyes, 1, "the last thing said is goodbye");
+    }
+}
+
+#[test]
+fn keys_of_signalling_and_of_events_are_one_press_and_opus_events_are_keys() {
+    let mut world = World::new();
+    let id = world.call_in(0, Codec::Opus, |_, _| {});
+    world.telephone(Command::Key(id, "4711#".into()));
+    world.run(Duration::from_millis(100));
+    world.tell(Command::Pressed(id, '4'));
+    world.run(Duration::from_secs(2));
+    world.tell(Command::Pressed(id, '9'));
+    world.tell(Command::Pressed(StreamId(77), '9'));
+    world.run(BEAT);
+    let keys: String =
+        world.told.iter().filter_map(|told| if let Output::Digit(_, key) = told { Some(*key) } else { None }).collect();
+    assert_eq!(keys, "4711#9");
+}
+
+/// A PIN as a telephone without events plays it.
+fn dialled(keys: &str) -> Vec<i16> {
+    let mut sound = Vec::new();
+    for key in keys.chars() {
+        let place = "123456789*0#".find(key).unwrap();
+        let low = Tone::new([697.0, 770.0, 852.0, 941.0][place / 3], -15.0).take(640);
+        let high = Tone::new([1209.0, 1336.0, 1477.0][place % 3], -15.0).take(640);
+        sound.extend(low.iter().zip(high).map(|(&a, b)| a + b));
+        sound.extend([0; 480]);
+    }
+    sound
+}
+
+#[test]
+fn keys_played_as_tones_reach_the_program_and_nobodys_ear_in_every_codec() {
+    for codec in [Codec::ALaw, Codec::MuLaw, Codec::G722, Codec::Opus] {
+        let mut world = World::new();
+        let keying = world.call_in(0, codec, |remote, _| remote.telephone_event = None);
+        let listener = world.call(1);
+        for id in [keying, listener] {
+            world.tell(Command::Join(id, RoomKey(1)));
+        }
+        world.run(Duration::from_millis(200));
+        world.telephone(Command::Play(keying, vec![Clip::new(dialled("4711#482915#"))], 1));
+        world.run(Duration::from_secs(3));
+        let keys: String = world
+            .told
+            .iter()
+            .filter_map(|told| if let Output::Digit(_, key) = told { Some(*key) } else { None })
+            .collect();
+        assert_eq!(keys, "4711#482915#", "{codec:?}");
+        let loudest = world.heard[&listener].chunks(160).map(level_dbov).fold(f64::MIN, f64::max);
+        println!("{codec:?}: {loudest:.1} dBov are left of tones of -15");
+        assert!(loudest < -50.0, "{codec:?}: {loudest:.1}");
+    }
 }
 
 #[test]

@@ -1,5 +1,96 @@
-//! Codecs: samples to payload and back, as table look-ups that neither allocate nor branch.
+//! Codecs: samples to payload and back, at the 8 kHz of the mix, whatever rate the wire speaks of.
+//!
+//! G.711 is a look-up without state, so what a whole room hears is encoded once. G.722 and Opus remember, so each leg has its
+//! own [`Decoder`] and [`Encoder`], made when it connects; after that nothing allocates.
 
+mod decoder;
+mod encoder;
 mod g711;
+mod g722;
+mod opus;
 
+pub(crate) use decoder::Decoder;
+pub(crate) use encoder::Encoder;
 pub use g711::{G711, Payload};
+
+use crate::SAMPLE_RATE_HZ;
+
+/// What sound is coded in on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 A-law (PCMA).
+    ALaw,
+    /// G.711 µ-law (PCMU).
+    MuLaw,
+    /// G.722 at 64 kbit/s; sampled at 16 kHz, while its RTP clock says 8000 (RFC 3551 section 4.5.2).
+    G722,
+    /// Opus (RFC 6716), mono; its RTP clock says 48000 (RFC 7587 section 4.1).
+    Opus,
+}
+
+impl Codec {
+    /// The payload type that RFC 3551 section 6 gives it for good; for Opus, which has none, the one mostly taken.
+    #[must_use]
+    pub fn usual_payload_type(self) -> u8 {
+        match self {
+            Self::MuLaw => 0,
+            Self::ALaw => 8,
+            Self::G722 => 9,
+            Self::Opus => 111,
+        }
+    }
+
+    /// Ticks a second of its RTP timestamps.
+    #[must_use]
+    pub fn clock_hz(self) -> u32 {
+        SAMPLE_RATE_HZ * self.ticks_per_sample()
+    }
+
+    /// RTP ticks in one sample of ours.
+    pub(crate) fn ticks_per_sample(self) -> u32 {
+        match self {
+            Self::ALaw | Self::MuLaw | Self::G722 => 1,
+            Self::Opus => 6,
+        }
+    }
+
+    /// The law of G.711, for the two that are.
+    pub(crate) fn law(self) -> Option<G711> {
+        match self {
+            Self::ALaw => Some(G711::ALaw),
+            Self::MuLaw => Some(G711::MuLaw),
+            Self::G722 | Self::Opus => None,
+        }
+    }
+
+    /// Longest payload taken from a far end; a longer one is refused.
+    pub(crate) fn payload_max(self) -> usize {
+        match self {
+            // 60 ms, one byte a sample.
+            Self::ALaw | Self::MuLaw | Self::G722 => 480,
+            Self::Opus => opus::PAYLOAD_MAX,
+        }
+    }
+
+    /// Samples of ours that a payload plays; `None` when it is none of this codec.
+    pub(crate) fn samples(self, payload: &[u8]) -> Option<u16> {
+        match self {
+            Self::ALaw | Self::MuLaw | Self::G722 => u16::try_from(payload.len()).ok(),
+            Self::Opus => opus::samples(payload),
+        }
+    }
+
+    /// Whether a payload only says that its sender is silent: discontinuous transmission of Opus (RFC 6716 section 2.1.9).
+    pub(crate) fn is_rest(self, payload: &[u8]) -> bool {
+        self == Self::Opus && (1..=opus::REST_BYTES_MAX).contains(&payload.len())
+    }
+}
+
+impl From<G711> for Codec {
+    fn from(law: G711) -> Self {
+        match law {
+            G711::ALaw => Self::ALaw,
+            G711::MuLaw => Self::MuLaw,
+        }
+    }
+}
