@@ -27,6 +27,8 @@ pub struct Config {
     pub min_se_s: u32,
     /// How long a call of ours may ring.
     pub ring: Duration,
+    /// Whether a conference is behind our Contact (`isfocus`, RFC 4579 section 5.1); a telephone is none.
+    pub focus: bool,
     /// Bounds.
     pub limits: Limits,
     /// T1, T2, T4.
@@ -45,6 +47,7 @@ impl Default for Config {
             session_expires_s: 1_800,
             min_se_s: 90,
             ring: Duration::from_secs(120),
+            focus: true,
             limits: Limits::default(),
             timers: Timers::default(),
         }

@@ -4,12 +4,17 @@
 //! came by, orders come in from the switchboard, and what is to be sent, looked up, opened or told comes out. Nothing here
 //! knows a room, a PIN or a sample, and nothing here reads a clock, opens a socket or asks the system for randomness.
 
+mod call;
 mod config;
+mod dialog;
 mod digest;
 mod endpoint;
 mod event;
+mod gate;
 pub mod message;
+mod registration;
 mod sdp;
+mod transaction;
 mod types;
 
 pub use config::{
@@ -18,6 +23,7 @@ pub use config::{
 pub use digest::{Ask, Challenger, Claim, NonceCount, Realms, Verdict, answer_challenge};
 pub use endpoint::{Counts, Endpoint};
 pub use event::{Flow, FlowId, Input, Invite, LookupId, OpenId, Order, Output, Refusal, Refused, SipEvent};
+pub use gate::{Admission, Ban, Budgets, Gate, ReasonCode};
 pub use sdp::{Direction, Offer, OurSession, OwnOffer, SdpError, Terms, own_offer};
 pub use types::{
     CallKey, Called, CallerHeaders, Cause, Codec, CryptoSuite, Digit, EndedBy, Keying, LocalMedia, MediaCrypto,
