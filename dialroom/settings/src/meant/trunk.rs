@@ -21,7 +21,8 @@ pub struct Trunk {
     pub outbound_proxy: Option<SipServer>,
     /// How it is reached; default UDP.
     pub transport: SipTransport,
-    /// Its domain: behind the `@` of our address, and the realm whose challenge is answered; default the host of `server`.
+    /// Its domain: behind the `@` of our address, and the realm whose challenge is answered; default the host
+    /// of `server`, `None` only without one.
     pub domain: Option<String>,
     /// Who we are there.
     pub login: Option<TrunkLogin>,

@@ -45,10 +45,7 @@ pub(crate) fn trunks(reader: &mut Reader<'_>, root: &mut Table<'_>, sip: &Sip) -
 fn trunk(reader: &mut Reader<'_>, mut table: Table<'_>, sip: &Sip) -> Option<Trunk> {
     let name = name(reader, &mut table);
     let server = table.parsed::<SipServer>(reader, "server");
-    let host = server.as_ref().map(|server| {
-        // In an address of SIP, IPv6 stands in brackets.
-        if server.host().contains(':') { format!("[{}]", server.host()) } else { server.host().to_owned() }
-    });
+    let host = server.as_ref().map(|server| server.host().to_owned());
     let transport = [("udp", SipTransport::Udp), ("tcp", SipTransport::Tcp), ("tls", SipTransport::Tls)];
     let transport = table.choice(reader, "transport", &transport, SipTransport::Udp);
     let login = login(reader, &mut table);
