@@ -109,3 +109,60 @@ fn is_display(text: &str) -> bool {
     }
     !text.contains(['"', '\\', ',', ';', ':', '@', '=', '>', '?'])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Address {
+        Address::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn names_and_addresses() {
+        for (text, display, uri, tag) in [
+            ("<sip:a@b>", None, "sip:a@b", None),
+            ("sip:a@b;tag=1", None, "sip:a@b", Some("1")),
+            ("Anna B. Müller<sip:a@b;x=y> ; Tag = 7", Some("Anna B. Müller"), "sip:a@b;x=y", Some("7")),
+            ("\"M, <x>;tag=2 \\\"A\\\"\" <sip:a@b?x=y>;tag=3", Some("M, <x>;tag=2 \"A\""), "sip:a@b?x=y", Some("3")),
+            ("\"\" <tel:+49>;tag=", None, "tel:+49", None),
+            ("(Büro) O'Neil/2 <sip:b>", Some("(Büro) O'Neil/2"), "sip:b", None),
+        ] {
+            let address = read(text);
+            assert_eq!((address.display.as_deref(), address.tag()), (display, tag), "{text}");
+            assert_eq!((address.uri.to_string().as_str(), uri_in(text), tag_in(text)), (uri, Some(uri), tag), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address() {
+        for text in [
+            "",
+            "a",
+            "<sip:a@b",
+            "sip:a@b>",
+            "\"A <sip:a@b>",
+            "A\" <sip:a@b>",
+            "Bell, A <sip:a@b>",
+            "a@b <sip:c@d>",
+            "< sip:a@b >",
+            "<sip:a@b> c",
+            "<sip:a@b>, <sip:c@d>",
+            "sip:a@b?x=y",
+            "sip:a@b,sip:c@d",
+            "<sip:a@b>;;;",
+            "<sip:a@b>;tag=1;tag=2",
+            "<<sip:a@b>>",
+            "\"A\" B <sip:a@b>",
+            "<sip:a@b>;tag=\"x",
+        ] {
+            assert_eq!(Address::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_parameter_is_none_of_the_address() {
+        assert_eq!(read("sip:a@b;x=1").to_string(), "<sip:a@b>;x=1");
+        assert_eq!(read("<sip:a@b;x=1>").to_string(), "<sip:a@b;x=1>");
+    }
+}

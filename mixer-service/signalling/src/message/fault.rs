@@ -1,6 +1,6 @@
 //! What is wrong with a request, whatever it asks for (RFC 3261 section 8.2, RFC 4475).
 
-use super::{Address, Method, Name, Request, Response, Scheme, Uri, Via};
+use super::{Address, Method, Name, Request, Response, Scheme, Uri, Via, tag_in};
 
 /// Why a request is refused before anybody looks at what it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ impl Fault {
         Self { status: 400, reason, code }
     }
 
-    /// The stateless answer: the same to every repetition of the request, tag included (RFC 3261 section 8.2.7).
+    /// The stateless answer: the same to every repetition of the request, tag included (RFC 3261 section 8.2.7). An ACK
+    /// is never answered; whoever asks here has seen to that.
     #[must_use]
     pub fn response(&self, request: &Request) -> Response {
         let mut response = Response::to(request, self.status).tag(&stateless_tag(request));
@@ -27,14 +28,16 @@ impl Fault {
     }
 }
 
-/// The first fault of a request, if it has any.
+/// The first fault of a request, if it has any. A Max-Forwards of 0 is none: RFC 4475 section 3.3.11 wants an endpoint
+/// to take the request all the same, and only a proxy to answer 483.
 #[must_use]
 pub fn fault(request: &Request) -> Option<Fault> {
     way_back(request)
         .or_else(|| once(request))
         .or_else(|| numbers(request))
         .or_else(|| request_uri(request))
-        .or_else(|| addresses(request))
+        .or_else(|| parties(request))
+        .or_else(|| contacts(request))
 }
 
 fn way_back(request: &Request) -> Option<Fault> {
@@ -45,34 +48,38 @@ fn way_back(request: &Request) -> Option<Fault> {
     vias.any(|via| Via::parse(via).is_none()).then_some(Fault::bad("Bad Via", "via"))
 }
 
-/// Headers of which RFC 3261 allows one line, and whether it asks for it.
-const ONCE: &[(Name, bool)] = &[
-    (Name::CallId, true),
-    (Name::CSeq, true),
-    (Name::From, true),
-    (Name::To, true),
-    // RFC 2543 did not ask for it, and RFC 4475 section 3.4.1 asks us to bear that.
-    (Name::MaxForwards, false),
-    (Name::ContentType, false),
-    (Name::ContentDisposition, false),
-    (Name::Expires, false),
-    (Name::MinExpires, false),
-    (Name::SessionExpires, false),
-    (Name::MinSe, false),
-    (Name::Event, false),
-    (Name::ReferTo, false),
-    (Name::ReferredBy, false),
-    (Name::Replaces, false),
-    (Name::RAck, false),
-    (Name::Date, false),
+/// Headers that a request must have (RFC 3261 section 8.1.1), once. Max-Forwards is not among them: RFC 2543 did not
+/// know it, and RFC 4475 section 3.4.1 asks us to bear that.
+const NEEDED: [Name; 4] = [Name::CallId, Name::CSeq, Name::From, Name::To];
+
+/// Headers of which a request may have one line. Those that are only shown to people (Subject, User-Agent, …) may stand
+/// twice: nobody is led astray, and some telephones systems add their own below the caller's.
+const AT_MOST_ONCE: [Name; 17] = [
+    Name::MaxForwards,
+    Name::ContentType,
+    Name::ContentEncoding,
+    Name::ContentDisposition,
+    Name::Expires,
+    Name::MinExpires,
+    Name::SessionExpires,
+    Name::MinSe,
+    Name::Event,
+    Name::ReferTo,
+    Name::ReferredBy,
+    Name::Replaces,
+    Name::RSeq,
+    Name::RAck,
+    Name::PCalledPartyId,
+    Name::Date,
+    Name::Timestamp,
 ];
 
 fn once(request: &Request) -> Option<Fault> {
-    ONCE.iter().find_map(|(name, required)| match request.headers.count(name) {
-        0 if *required => Some(Fault::bad("Missing Header", "missing-header")),
-        0 | 1 => None,
-        _ => Some(Fault::bad("Header Repeated", "repeated-header")),
-    })
+    if NEEDED.iter().any(|name| request.headers.get(name).is_none_or(str::is_empty)) {
+        return Some(Fault::bad("Missing Header", "missing-header"));
+    }
+    let repeated = NEEDED.iter().chain(&AT_MOST_ONCE).any(|name| request.headers.count(name) > 1);
+    repeated.then_some(Fault::bad("Header Repeated", "repeated-header"))
 }
 
 fn numbers(request: &Request) -> Option<Fault> {
@@ -80,49 +87,75 @@ fn numbers(request: &Request) -> Option<Fault> {
         return Some(Fault::bad("Bad CSeq", "cseq"));
     };
     if method != request.method {
-        return Some(Fault::bad("CSeq Method Differs", "cseq-method"));
+        return Some(match request.method {
+            // RFC 4475 section 3.1.2.18: that we do not know the method says more.
+            Method::Other(_) => Fault { status: 501, reason: "Not Implemented", code: "method" },
+            _ => Fault::bad("CSeq Method Differs", "cseq-method"),
+        });
     }
-    let hops = request.headers.count(&Name::MaxForwards) > 0;
-    if hops && request.max_forwards().is_none() {
+    if request.headers.get(&Name::MaxForwards).is_some() && request.max_forwards().is_none() {
         return Some(Fault::bad("Bad Max-Forwards", "max-forwards"));
     }
-    request.call_id().is_none_or(str::is_empty).then_some(Fault::bad("Bad Call-ID", "call-id"))
+    let spaced = request.call_id().is_some_and(|id| id.contains([' ', '\t', ',']));
+    spaced.then_some(Fault::bad("Bad Call-ID", "call-id"))
 }
 
 fn request_uri(request: &Request) -> Option<Fault> {
     let Some(uri) = Uri::parse(&request.uri) else {
         return Some(Fault::bad("Bad Request-URI", "request-uri"));
     };
-    if matches!(uri.scheme, Scheme::Other(_)) {
-        return Some(Fault { status: 416, reason: "Unsupported URI Scheme", code: "scheme" });
+    match uri.scheme {
+        Scheme::Other(_) => Some(Fault { status: 416, reason: "Unsupported URI Scheme", code: "scheme" }),
+        // RFC 3261 section 19.1.1: headers cannot stand in a Request-URI; they could smuggle a Route.
+        Scheme::Sip | Scheme::Sips | Scheme::Tel => {
+            (!uri.headers.is_empty()).then_some(Fault::bad("Headers In Request-URI", "uri-headers"))
+        }
     }
-    // RFC 3261 section 19.1.1: headers cannot stand in a Request-URI; they could smuggle a Route.
-    (!uri.headers.is_empty()).then_some(Fault::bad("Headers In Request-URI", "uri-headers"))
 }
 
-fn addresses(request: &Request) -> Option<Fault> {
-    let Some(to) = request.to_address() else {
+fn parties(request: &Request) -> Option<Fault> {
+    let Some(to) = request.headers.get(&Name::To).and_then(party) else {
         return Some(Fault::bad("Bad To", "to"));
     };
-    if request.from().is_none() {
+    if request.headers.get(&Name::From).and_then(party).is_none() {
         return Some(Fault::bad("Bad From", "from"));
     }
-    if request.method == Method::Register && !to.uri.is_sip() {
-        return Some(Fault::bad("Bad Address Of Record", "address-of-record"));
+    // RFC 3261 section 10.3: nobody else has an address of record.
+    let wrong = request.method == Method::Register && !to.uri.is_sip();
+    wrong.then_some(Fault::bad("Bad Address Of Record", "address-of-record"))
+}
+
+/// One party of a dialog. Its tag has to look the same whether one reads on or only looks for it: a quoted one would not.
+fn party(value: &str) -> Option<Address> {
+    Address::parse(value).filter(|address| address.tag() == tag_in(value))
+}
+
+fn contacts(request: &Request) -> Option<Fault> {
+    let mut count = 0;
+    for contact in request.headers.list(&Name::Contact) {
+        count += 1;
+        let all_bindings = request.method == Method::Register && contact == "*";
+        if !all_bindings && Address::parse(contact).is_none() {
+            return Some(Fault::bad("Bad Contact", "contact"));
+        }
     }
-    let mut contacts = request.headers.list(&Name::Contact);
-    let bad = contacts.any(|contact| contact != "*" && Address::parse(contact).is_none());
-    bad.then_some(Fault::bad("Bad Contact", "contact"))
+    // RFC 3261 section 8.1.1.8.
+    let too_many = request.method == Method::Invite && count > 1;
+    too_many.then_some(Fault::bad("Two Contacts", "two-contacts"))
 }
 
 /// The same for every repetition: a sum (FNV-1a) over what tells requests apart.
 fn stateless_tag(request: &Request) -> String {
-    let parts =
-        [Name::Via, Name::CallId, Name::CSeq, Name::From].map(|name| request.headers.get(&name).map(str::to_owned));
-    let sum = parts
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let names = [Name::Via, Name::CallId, Name::CSeq, Name::From];
+    let sum = names
         .iter()
-        .flatten()
-        .flat_map(|part| part.bytes())
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        .filter_map(|name| request.headers.get(name))
+        .fold(BASIS, |sum, value| value.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(PRIME)));
     format!("{sum:016x}")
 }
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod tests;

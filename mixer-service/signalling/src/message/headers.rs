@@ -1,5 +1,7 @@
 //! The headers of a message, and what all messages tell in them.
 
+use std::fmt;
+
 use super::text::{clamped, number, split_list, trim};
 use super::{Address, Method, Name, Via, tag_in};
 
@@ -10,8 +12,8 @@ pub const CSEQ_LIMIT: u32 = 1 << 31;
 /// Longest time in seconds that a header can name; a longer one counts as this one (RFC 3261 section 20.19: 2³²−1).
 pub const EXPIRES_LIMIT: u32 = u32::MAX;
 
-/// Headers in their order. Values are one line, trimmed, UTF-8.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Headers in their order. Values are one line, trimmed, UTF-8. `Debug` shows names alone: values hold numbers and proofs.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Name, String)>);
 
 impl Headers {
@@ -175,6 +177,81 @@ impl Headers {
     }
 }
 
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name.as_str())).finish()
+    }
+}
+
 fn one_line(value: String) -> String {
     if value.contains(['\r', '\n']) { value.replace(['\r', '\n'], " ") } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::new();
+        lines.iter().for_each(|(name, value)| headers.push(Name::from(*name), *value));
+        headers
+    }
+
+    #[test]
+    fn lines_lists_and_places() {
+        let mut headers = headers(&[("v", "a, b"), ("Subject", "x"), ("VIA", "c"), ("k", "timer,\t100REL")]);
+        assert_eq!(headers.list(&Name::Via).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(
+            (headers.get(&Name::Via), headers.count(&Name::Via), headers.only(&Name::Via)),
+            (Some("a, b"), 2, None)
+        );
+        assert!(headers.lists(&Name::Supported, "100rel") && !headers.lists(&Name::Supported, "100"));
+        headers.replace_first(&Name::Via, "A");
+        headers.push_front(Name::Via, "z");
+        assert_eq!(headers.list(&Name::Via).collect::<Vec<_>>(), ["z", "A", "b", "c"]);
+        headers.set(Name::Via, "1");
+        headers.set(Name::Route, "2");
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["Via", "Subject", "Supported", "Route"]);
+    }
+
+    #[test]
+    fn no_value_begins_a_header_of_its_own() {
+        let mut headers = headers(&[("Subject", "a\r\nP-Asserted-Identity: <tel:1>")]);
+        headers.set(Name::Reason, "x\ny");
+        headers.replace_first(&Name::Reason, "z\rw");
+        assert!(headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])));
+    }
+
+    #[test]
+    fn numbers_keep_to_their_range() {
+        for (value, read) in [
+            ("1 INVITE", Some((1, Method::Invite))),
+            ("0009\t  INVITE", Some((9, Method::Invite))),
+            ("2147483647 X", Some((CSEQ_LIMIT - 1, Method::Other("X".into())))),
+            ("2147483648 INVITE", None),
+            ("-1 INVITE", None),
+            ("1", None),
+            ("1INVITE", None),
+        ] {
+            assert_eq!(headers(&[("CSeq", value)]).cseq(), read, "{value}");
+        }
+        for (value, hops) in [("0068", Some(68)), ("255", Some(255)), ("256", None), ("-1", None), ("70 70", None)] {
+            assert_eq!(headers(&[("max-forwards", value)]).max_forwards(), hops, "{value}");
+        }
+        for (value, seconds) in [
+            ("1800;refresher=uac", Some(1800)),
+            ("18 (a pause)", Some(18)),
+            ("99999999999999999999", Some(EXPIRES_LIMIT)),
+            ("soon", None),
+        ] {
+            assert_eq!(headers(&[("x", value)]).seconds(&Name::SessionExpires), seconds, "{value}");
+        }
+    }
+
+    #[test]
+    fn values_stay_out_of_logs() {
+        let headers = headers(&[("Authorization", "Digest response=\"secret\""), ("X-Odd", "secret")]);
+        assert_eq!(format!("{headers:?}"), "[\"Authorization\", \"X-Odd\"]");
+    }
 }

@@ -14,6 +14,8 @@ mod headers;
 mod method;
 mod name;
 mod params;
+#[cfg(test)]
+mod properties;
 mod read;
 mod request;
 mod response;

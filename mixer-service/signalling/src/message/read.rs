@@ -1,5 +1,7 @@
 //! Bytes to one message: a datagram, or what [`super::framing`] cut out of a stream.
 
+use memchr::memchr;
+
 use super::text::{is_token, number, text_of, trim};
 use super::unreadable::{
     BAD_HEADER, BAD_LENGTH, BAD_START, NO_SIP, SHORT_BODY, TOO_LARGE, TWO_LENGTHS, Unreadable, WRONG_VERSION,
@@ -12,39 +14,38 @@ pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 pub const MAX_BODY_BYTES: usize = 48 * 1024;
 
 /// Reads one message. Without Content-Length the body is the rest; bytes behind a stated length are passed over (RFC 3261
-/// section 18.3).
+/// section 18.3). A response is read with more patience than a request: nobody can be told that it is broken.
 ///
 /// # Errors
 /// What is no SIP, or cannot be read in one way only; [`Unreadable::answer`] is what the sender should hear.
 pub fn read(bytes: &[u8]) -> Result<Message, Unreadable> {
+    // RFC 3261 section 7.5: line ends before a message are no part of it.
     let lead = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let bytes = &bytes[lead..];
     let head_len = head_end(bytes).unwrap_or(bytes.len());
     let (head, body) = bytes.split_at(head_len.min(MAX_HEAD_BYTES));
-    let mut lines = Lines(head);
+    let mut lines = Lines::of(head);
     let start = lines.next().map(text_of).unwrap_or_default();
     let Some(start) = Start::of(&start) else {
         return Err(Unreadable::silent(NO_SIP));
     };
-    let mut headers = Headers::new();
-    let problem = take_headers(lines, &mut headers).err();
-    let problem = problem.or_else(|| (head_len > MAX_HEAD_BYTES).then_some(TOO_LARGE));
+    let (headers, bad_line) = headers_of(lines);
+    let too_large = (head_len > MAX_HEAD_BYTES || headers.len() > MAX_HEADERS).then_some(TOO_LARGE);
     let body = body_of(&headers, body);
-    let problem = start.problem().or(problem);
-    match (start, problem, body) {
-        (Start::Request { method, uri, .. }, None, Ok(body)) => {
-            Ok(Message::Request(Request { method, uri: uri.to_owned(), headers, body: body.to_vec() }))
+    match start {
+        Start::Request { method, uri, problem } => {
+            let mut request = Request { method, uri: uri.to_owned(), headers, body: Vec::new() };
+            match problem.or(too_large).or(bad_line).map_or(body, Err) {
+                Ok(body) => {
+                    body.clone_into(&mut request.body);
+                    Ok(Message::Request(request))
+                }
+                Err(fault) => Err(Unreadable::of(fault, request)),
+            }
         }
-        (Start::Response { status, reason }, None, Ok(body)) => {
-            Ok(Message::Response(Response { status, reason: reason.to_owned(), headers, body: body.to_vec() }))
-        }
-        (Start::Request { method, uri, .. }, Some(fault), _)
-        | (Start::Request { method, uri, .. }, None, Err(fault)) => {
-            let request = Request { method, uri: uri.to_owned(), headers, body: Vec::new() };
-            Err(Unreadable::of(fault, request))
-        }
-        (Start::Response { .. }, Some(fault), _) | (Start::Response { .. }, None, Err(fault)) => {
-            Err(Unreadable::silent(fault))
+        Start::Response { status, reason } => {
+            let body = too_large.map_or(body, Err).map_err(Unreadable::silent)?.to_vec();
+            Ok(Message::Response(Response { status, reason: reason.to_owned(), headers, body }))
         }
     }
 }
@@ -52,7 +53,7 @@ pub fn read(bytes: &[u8]) -> Result<Message, Unreadable> {
 /// Where the body begins: behind the first empty line.
 pub(super) fn head_end(message: &[u8]) -> Option<usize> {
     let mut from = 0;
-    while let Some(len) = message[from..].iter().position(|byte| *byte == b'\n') {
+    while let Some(len) = memchr(b'\n', &message[from..]) {
         let next = from + len + 1;
         match message[next..] {
             [b'\n', ..] => return Some(next + 1),
@@ -64,13 +65,19 @@ pub(super) fn head_end(message: &[u8]) -> Option<usize> {
 }
 
 /// The lines of a head, without their ends, up to the empty one.
-struct Lines<'a>(&'a [u8]);
+pub(super) struct Lines<'a>(&'a [u8]);
+
+impl<'a> Lines<'a> {
+    pub(super) const fn of(head: &'a [u8]) -> Self {
+        Self(head)
+    }
+}
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.iter().position(|byte| *byte == b'\n');
+        let end = memchr(b'\n', self.0);
         let line = &self.0[..end.unwrap_or(self.0.len())];
         self.0 = end.map_or(&[], |end| &self.0[end + 1..]);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -78,20 +85,34 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
+/// Whether a line goes on with the one before (RFC 3261 section 7.3.1).
+pub(super) const fn is_folded(line: &[u8]) -> bool {
+    matches!(line, [b' ' | b'\t', ..])
+}
+
 enum Start<'a> {
-    Request { method: Method, uri: &'a str, problem: Option<Fault> },
-    Response { status: u16, reason: &'a str },
+    /// Also one whose line is broken in a way that leaves somebody to answer.
+    Request {
+        method: Method,
+        uri: &'a str,
+        problem: Option<Fault>,
+    },
+    Response {
+        status: u16,
+        reason: &'a str,
+    },
 }
 
 impl<'a> Start<'a> {
     fn of(line: &'a str) -> Option<Self> {
-        if line.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("SIP/")) {
-            return Self::of_response(line);
-        }
-        // Anything between the first word and the version: what does not fit the grammar can still be answered.
+        if version_of(line).is_some() { Self::of_response(line) } else { Self::of_request(line) }
+    }
+
+    fn of_request(line: &'a str) -> Option<Self> {
         let (method, rest) = line.split_once(' ').filter(|(method, _)| is_token(method))?;
         let (uri, version) = rest.trim_end_matches(' ').rsplit_once(' ')?;
-        let version = version.get(..4).filter(|begin| begin.eq_ignore_ascii_case("SIP/")).map(|_| &version[4..])?;
+        let version = version_of(version)?;
+        // RFC 4475 sections 3.1.2.9 and 3.1.2.10: one space between the words, none behind them.
         let problem = if version != "2.0" {
             Some(WRONG_VERSION)
         } else if uri.is_empty() || uri.contains([' ', '\t']) || rest.ends_with(' ') {
@@ -102,71 +123,67 @@ impl<'a> Start<'a> {
         Some(Self::Request { method: Method::from(method), uri, problem })
     }
 
+    /// RFC 4475 section 3.1.2.19: a status beyond 699 is passed over. The space behind the status may be missing.
     fn of_response(line: &'a str) -> Option<Self> {
         let (version, rest) = line.split_once(' ')?;
-        let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-        let status = number(status).filter(|status| status_is_known(*status) && status_len_is_three(rest))?;
-        (&version[4..] == "2.0").then_some(Self::Response { status: u16::try_from(status).ok()?, reason: trim(reason) })
-    }
-
-    const fn problem(&self) -> Option<Fault> {
-        match self {
-            Self::Request { problem, .. } => *problem,
-            Self::Response { .. } => None,
-        }
+        let (digits, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let status = number(digits).and_then(|status| u16::try_from(status).ok())?;
+        let legal = version_of(version) == Some("2.0") && digits.len() == 3 && (100..=699).contains(&status);
+        legal.then_some(Self::Response { status, reason: trim(reason) })
     }
 }
 
-fn status_is_known(status: u32) -> bool {
-    (100..=699).contains(&status)
+/// What follows `SIP/`, whose case does not count (RFC 3261 section 7.1).
+fn version_of(text: &str) -> Option<&str> {
+    let (name, version) = text.split_at_checked(4)?;
+    name.eq_ignore_ascii_case("SIP/").then_some(version)
 }
 
-fn status_len_is_three(rest: &str) -> bool {
-    rest.split(' ').next().is_some_and(|digits| digits.len() == 3)
-}
-
-/// Reads headers up to the first that cannot be read.
-fn take_headers(lines: Lines<'_>, headers: &mut Headers) -> Result<(), Fault> {
-    let mut last: Option<(Name, String)> = None;
-    let mut count = 0;
+/// The headers that can be read, one more than allowed at most, and whether there was a line that can not.
+pub(super) fn headers_of(lines: Lines<'_>) -> (Headers, Option<Fault>) {
+    let (mut headers, mut problem) = (Headers::new(), None);
+    let mut open: Option<(Name, String)> = None;
     for line in lines {
         let text = text_of(line);
-        if line.starts_with(b" ") || line.starts_with(b"\t") {
-            // A folded line (RFC 3261 section 7.3.1) goes on with the value before; nothing stands before the first.
-            let (_, value) = last.as_mut().ok_or(BAD_HEADER)?;
-            let more = trim(&text);
-            if !value.is_empty() && !more.is_empty() {
-                value.push(' ');
+        if is_folded(line) {
+            match &mut open {
+                Some((_, value)) => fold(value, trim(&text)),
+                None => problem = Some(BAD_HEADER),
             }
-            value.push_str(more);
             continue;
         }
-        if let Some((name, value)) = last.take() {
-            headers.push(name, value);
+        open.take().into_iter().for_each(|(name, value)| headers.push(name, value));
+        if headers.len() > MAX_HEADERS {
+            break;
         }
-        count += 1;
-        if count > MAX_HEADERS {
-            return Err(TOO_LARGE);
+        match header_of(&text) {
+            Some(header) => open = Some(header),
+            None => problem = Some(BAD_HEADER),
         }
-        let (name, value) = text.split_once(':').ok_or(BAD_HEADER)?;
-        let name = name.trim_end_matches([' ', '\t']);
-        if !is_token(name) {
-            return Err(BAD_HEADER);
-        }
-        last = Some((Name::from(name), trim(value).to_owned()));
     }
-    if let Some((name, value)) = last {
-        headers.push(name, value);
+    open.into_iter().for_each(|(name, value)| headers.push(name, value));
+    (headers, problem)
+}
+
+fn fold(value: &mut String, more: &str) {
+    if !value.is_empty() && !more.is_empty() {
+        value.push(' ');
     }
-    Ok(())
+    value.push_str(more);
+}
+
+fn header_of(line: &str) -> Option<(Name, String)> {
+    let (name, value) = line.split_once(':')?;
+    let name = name.trim_end_matches([' ', '\t']);
+    is_token(name).then(|| (Name::from(name), trim(value).to_owned()))
 }
 
 fn body_of<'a>(headers: &Headers, rest: &'a [u8]) -> Result<&'a [u8], Fault> {
-    let length = stated_length(headers.all(&Name::ContentLength))?;
-    if length.unwrap_or(rest.len()) > MAX_BODY_BYTES {
+    let length = stated_length(headers.all(&Name::ContentLength))?.unwrap_or(rest.len());
+    if length > MAX_BODY_BYTES && rest.len() > MAX_BODY_BYTES {
         return Err(TOO_LARGE);
     }
-    rest.get(..length.unwrap_or(rest.len())).ok_or(SHORT_BODY)
+    rest.get(..length).ok_or(SHORT_BODY)
 }
 
 /// Content-Length, if stated. Two of them, even equal ones, are a message smuggled past somebody.
@@ -177,10 +194,13 @@ pub(super) fn stated_length<'a>(mut values: impl Iterator<Item = &'a str>) -> Re
     if values.next().is_some() {
         return Err(TWO_LENGTHS);
     }
-    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BAD_LENGTH);
     }
     // Digits beyond the range of the type are a length, only too large.
     Ok(Some(value.parse().unwrap_or(usize::MAX)))
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

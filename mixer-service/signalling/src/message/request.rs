@@ -1,11 +1,12 @@
 //! A request (RFC 3261 section 7.1).
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use super::{Address, Headers, Method, Name, Via};
 
-/// Somebody asks for something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Somebody asks for something. `Debug` shows neither whom nor the body: they may hold a number or a PIN.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// What for.
     pub method: Method,
@@ -42,9 +43,27 @@ impl Request {
         self.headers.list(&Name::Require)
     }
 
+    /// Whether an answer may have a body of that type (RFC 3261 section 20.1); else 406.
+    #[must_use]
+    pub fn accepts(&self, media_type: &str) -> bool {
+        super::body::accepts(&self.headers, media_type)
+    }
+
+    /// Whether the sender does not mind if we pass the body over; else an unknown type is answered 415.
+    #[must_use]
+    pub fn body_is_optional(&self) -> bool {
+        super::body::is_optional(&self.headers)
+    }
+
     /// Extensions that it insists on along the way; an endpoint may pass them over.
     pub fn proxy_required(&self) -> impl Iterator<Item = &str> {
         self.headers.list(&Name::ProxyRequire)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} + {} bytes", self.method, self.headers, self.body.len())
     }
 }
 
@@ -109,6 +128,13 @@ macro_rules! told_by_headers {
             #[must_use]
             pub fn content_type(&self) -> Option<String> {
                 super::body::content_type(&self.headers)
+            }
+
+            /// The body, if it is of that type (lower case, `application/sdp`), or the first part of that type of a body
+            /// with several parts (RFC 5621), as some trunks send SDP together with other things.
+            #[must_use]
+            pub fn part(&self, media_type: &str) -> Option<&[u8]> {
+                super::body::part(&self.headers, &self.body, media_type)
             }
         }
     };

@@ -1,9 +1,11 @@
 //! A response (RFC 3261 section 7.2).
 
+use std::fmt;
+
 use super::{Headers, Name, Request, reason_phrase};
 
-/// Somebody answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Somebody answers. `Debug` shows neither header values nor the body.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// 100 to 699.
     pub status: u16,
@@ -53,5 +55,11 @@ impl Response {
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         super::write::response(self)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?} + {} bytes", self.status, self.reason, self.headers, self.body.len())
     }
 }

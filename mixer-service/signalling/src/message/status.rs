@@ -52,6 +52,12 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",
+        _ => class_of(status),
+    }
+}
+
+const fn class_of(status: u16) -> &'static str {
+    match status {
         ..=199 => "Progress",
         200..=299 => "Success",
         300..=399 => "Redirection",

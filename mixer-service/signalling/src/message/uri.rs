@@ -33,8 +33,9 @@ impl Scheme {
 }
 
 /// An address. Escapes are resolved in user, password, parameters and headers, and written again by `Display`; whoever
-/// must repeat an address to the letter keeps the text it came in ([`super::uri_in`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// must repeat an address to the letter keeps the text it came in ([`super::uri_in`]). `Debug` shows neither user, password
+/// nor headers.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Uri {
     /// Which kind.
     pub scheme: Scheme,
@@ -153,6 +154,14 @@ impl fmt::Display for Uri {
     }
 }
 
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = if self.user.is_some() { "…@" } else { "" };
+        let host = if matches!(self.scheme, Scheme::Other(_)) { "…" } else { &self.host };
+        write!(f, "Uri({}:{user}{host})", self.scheme.as_str())
+    }
+}
+
 fn uri_headers(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split('&').take(super::MAX_PARAMS + 1).map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -207,4 +216,96 @@ fn is_ipv6(text: &str) -> bool {
 fn is_host_name(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| is_token_byte(byte) && (byte.is_ascii_alphanumeric() || b"-._".contains(&byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Uri {
+        Uri::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn the_parts_of_an_address() {
+        let uri = read("SIP:88;phone-context=x:se%63ret@pbx_1.example:5070;Transport=TCP;lr?Subject=a%20b&x=");
+        assert_eq!((uri.scheme.clone(), uri.user.as_deref()), (Scheme::Sip, Some("88;phone-context=x")));
+        assert_eq!(
+            (uri.password.as_deref(), uri.host.as_str(), uri.port),
+            (Some("secret"), "pbx_1.example", Some(5070))
+        );
+        assert_eq!(uri.params.get("transport"), Some("TCP"));
+        assert!(uri.is_loose() && uri.is_sip());
+        assert_eq!(uri.headers, [("Subject".to_owned(), "a b".to_owned()), ("x".to_owned(), String::new())]);
+        assert_eq!(read("sips:host").user, None);
+        assert_eq!(read("tel:+49-30;phone-context=a.example").user.as_deref(), Some("+49-30"));
+        assert_eq!(read("urn:service:sos").host, "service:sos");
+    }
+
+    #[test]
+    fn addresses_of_the_network() {
+        for (text, host, port) in [
+            ("sip:[2001:db8::1]:5070", "2001:db8::1", Some(5070)),
+            ("sip:[2001:db8::1:5070]", "2001:db8::1:5070", None),
+            ("sip:a@[::ffff:192.0.2.1]", "::ffff:192.0.2.1", None),
+            ("sip:192.0.2.1:65535", "192.0.2.1", Some(65535)),
+        ] {
+            let uri = read(text);
+            assert_eq!((uri.host.as_str(), uri.port, uri.ip().is_some()), (host, port, true), "{text}");
+            assert_eq!(uri.to_string(), text);
+        }
+        assert_eq!(read("sip:[2001:db8:::192.0.2.1]").ip(), read("sip:[2001:db8::192.0.2.1]").ip());
+        assert_eq!(read("sip:pbx.example").ip(), None);
+    }
+
+    #[test]
+    fn what_is_no_address() {
+        for text in [
+            "",
+            "sip",
+            "sip:",
+            ":88",
+            "88@pbx",
+            "sip:@pbx",
+            "sip:a@",
+            "sip:a b@pbx",
+            "sip:a@b@c",
+            "sip:a@b;x=y@z",
+            "<sip:a@b>",
+            "sip:2001:db8::10",
+            "sip:[2001:db8::10",
+            "sip:[pbx]",
+            "sip:[1:2]",
+            "sip:pbx:",
+            "sip:pbx:65536",
+            "sip:pbx:-1",
+            "sip:pbx:5060x",
+            "sip:pb,x",
+            "sip:a@b?",
+            "sip:a@b?x",
+            "sip:a@b;tag=1;TAG=2",
+            "sip:a@b;=1",
+            "tel:",
+            "1sip:a",
+            "sip:\u{7f}",
+        ] {
+            assert_eq!(Uri::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_end_a_part_is_escaped() {
+        for text in ["sip:a%20b%23%40%3A@pbx.example", "sip:%C3%A4;x=/@pbx", "sip:%00@pbx", "sip:88:%3Ax@pbx;a=%3Bb%3D"]
+        {
+            assert_eq!(read(text).to_string(), text);
+        }
+        assert_eq!(read("sip:sips%3Auser%40example@host").user.as_deref(), Some("sips:user@example"));
+        assert_eq!(read("sip:a@h;%6C%72").to_string(), "sip:a@h;lr");
+    }
+
+    #[test]
+    fn nobody_is_named_in_a_log() {
+        assert_eq!(format!("{:?}", read("sip:+493023125001:pin@pbx")), "Uri(sip:…@pbx)");
+        assert_eq!(format!("{:?}", read("tel:+493023125001")), "Uri(tel:…@)");
+    }
 }

@@ -134,3 +134,68 @@ impl fmt::Display for Via {
         self.params.write_header(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Via {
+        Via::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn the_parts_of_a_hop() {
+        let via = read("sip /\t2.0 /  UDP   pbx.example : 5070 ; branch\t= z9hG4bK7;rport ;ttl=3;maddr=x;alias");
+        assert_eq!((via.transport.as_str(), via.host.as_str(), via.port), ("UDP", "pbx.example", Some(5070)));
+        assert_eq!((via.unique_branch(), via.rport, via.ttl), (Some("z9hG4bK7"), Some(None), Some(3)));
+        assert_eq!(via.to_string(), "SIP/2.0/UDP pbx.example:5070;rport;maddr=x;branch=z9hG4bK7;ttl=3;alias");
+    }
+
+    #[test]
+    fn old_branches_tell_nothing_apart() {
+        for (branch, unique) in [("z9hG4bK", false), ("1", false), ("z9hG4bKä", true), ("Z9HG4BKx", true)] {
+            assert_eq!(read(&format!("SIP/2.0/UDP h;branch={branch}")).unique_branch().is_some(), unique, "{branch}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_hop() {
+        for text in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ",
+            "SIP/2.0 h",
+            "SIP/3.0/UDP h",
+            "HTTP/2.0/UDP h",
+            "SIP/2.0/U,P h",
+            "SIP/2.0/UDP h h",
+            "SIP/2.0/UDP h:99999",
+            "SIP/2.0/UDP ::1",
+            "SIP/2.0/UDP h;;,;",
+            "SIP/2.0/UDP h;branch=1;branch=2",
+            "SIP/2.0/UDP h;rport=x",
+        ] {
+            assert_eq!(Via::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_says_where_it_really_came_from() {
+        let source = "192.0.2.7:4444".parse().unwrap();
+        for (text, stamped) in [
+            ("SIP/2.0/UDP 192.0.2.7;branch=1", "SIP/2.0/UDP 192.0.2.7;branch=1"),
+            ("SIP/2.0/UDP 192.0.2.7;received=9.9.9.9", "SIP/2.0/UDP 192.0.2.7"),
+            ("SIP/2.0/UDP 10.0.0.1", "SIP/2.0/UDP 10.0.0.1;received=192.0.2.7"),
+            ("SIP/2.0/TCP pbx;rport=1", "SIP/2.0/TCP pbx;rport=4444;received=192.0.2.7"),
+        ] {
+            let mut via = read(text);
+            via.stamp(source);
+            assert_eq!(via.to_string(), stamped, "{text}");
+        }
+        let mut via = read("SIP/2.0/UDP [2001:db8::9];received=[2001:db8::1]");
+        assert_eq!(via.received_ip(), "2001:db8::1".parse().ok());
+        via.stamp("[2001:db8::2]:5060".parse().unwrap());
+        assert_eq!(via.to_string(), "SIP/2.0/UDP [2001:db8::9];received=2001:db8::2");
+        assert_eq!(via.received_ip(), "2001:db8::2".parse().ok());
+    }
+}
