@@ -14,6 +14,8 @@ use crate::{FRAME_SAMPLES, Frame};
 const WINDOW: usize = 102;
 /// From one look to the next.
 const HOP: usize = 51;
+/// What is looked at once more before a key is told: all but the edges of the hits.
+const LONG: usize = 2 * WINDOW;
 /// Hits in a row that make a key: a tone of 40 ms has four whole windows wherever it begins; one of 23 ms never has.
 const HITS: u8 = 4;
 /// Windows without a hit that end a key: more than an interruption of 10 ms reaches into, and as many as a pause of 40 ms has.
@@ -35,23 +37,26 @@ const TWIST_MIN: f32 = 0.08;
 const PROMINENCE: f32 = 5.0;
 /// The two tones are most of what there is; a voice has more beside them.
 const PURITY: f32 = 0.72;
-/// A voice's tones have overtones; at twice its pitch a key has next to nothing.
-const OVERTONE_MAX: f32 = 0.08;
+/// And over the longer look, at the very pitches that were measured, nearly all.
+const PURITY_LONG: f32 = 0.95;
 /// From one hit to the next the level stays within 2.5 dB …
 const STEADY: f32 = 1.8;
-/// … and each tone within 2.4 % of its pitch: Q.24 accepts 1.5 % and refuses 3.5 %.
-const OFF_MAX: f32 = 0.024;
+/// … and each tone turns as its pitch does, roughly: the other one disturbs it.
+const OFF_MAX_HOP: f32 = 0.045;
+/// Over the whole of the hits that disturbance is gone. Q.24 accepts 1.5 % and refuses 3.5 %.
+const OFF_MAX: f32 = 0.019;
 
 /// Hears keys in sound.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyTones {
-    line: [f32; WINDOW],
+    line: [f32; LONG],
     /// Samples until the next look.
     until_look: usize,
     run: Option<Run>,
     blind_frames: u8,
     coefficients: [f32; 8],
-    overtones: [f32; 8],
+    /// Hann's, for the longer look: there the two tones do not disturb each other.
+    taper: [f32; LONG],
 }
 
 /// Hits of one key in a row.
@@ -61,6 +66,10 @@ struct Run {
     hits: u8,
     misses: u8,
     hit: Hit,
+    /// How far each tone turned too much since the first hit, in turns.
+    off: [f32; 2],
+    /// Long enough and in tune.
+    ripe: bool,
     told: bool,
 }
 
@@ -79,15 +88,49 @@ impl Hit {
         KEYS[self.low][self.high]
     }
 
-    /// Whether this is the hit before, one hop later: as loud, and each tone turned by as much as its pitch turns.
-    fn goes_on_from(&self, before: &Self) -> bool {
+    /// How much further each tone turned since the hit before, one hop ago, than its pitch does, in turns. `None`: these are
+    /// not the same tones, for they are louder, softer or out of tune.
+    fn off_since(&self, before: &Self) -> Option<[f32; 2]> {
         let steady = self.power <= before.power * STEADY && before.power <= self.power * STEADY;
-        let in_tune = [(LOW_HZ[self.low], 0), (HIGH_HZ[self.high], 1)].into_iter().all(|(hz, n)| {
-            let turns = hz * HOP as f32 / 8000.0;
-            let off = (self.phase[n] - before.phase[n]) / TAU - turns;
-            (off - off.round()).abs() <= OFF_MAX * turns
+        let off = [0, 1].map(|n| {
+            let off = (self.phase[n] - before.phase[n]) / TAU - self.turns(n);
+            off - off.round()
         });
-        steady && in_tune
+        let in_tune = (0..2).all(|n| off[n].abs() <= OFF_MAX_HOP * self.turns(n));
+        (steady && in_tune).then_some(off)
+    }
+
+    /// What the pitch of the low tone, or of the high one, turns in a hop.
+    fn turns(&self, n: usize) -> f32 {
+        let hz = if n == 0 { LOW_HZ[self.low] } else { HIGH_HZ[self.high] };
+        hz * HOP as f32 / 8000.0
+    }
+}
+
+impl Run {
+    fn new(hit: Hit) -> Self {
+        Self { key: hit.key(), hits: 1, misses: 0, hit, off: [0.0; 2], ripe: false, told: false }
+    }
+
+    /// With another hit of the same key.
+    fn with(mut self, hit: Hit) -> Self {
+        match hit.off_since(&self.hit).filter(|_| self.misses == 0) {
+            Some(off) => {
+                self.hits = self.hits.saturating_add(1);
+                self.off = [self.off[0] + off[0], self.off[1] + off[1]];
+            }
+            // The first window of a tone holds only some of it; what does not go on from the hit before begins there.
+            None => (self.hits, self.off) = (1, [0.0; 2]),
+        }
+        let hops = f32::from(self.hits - 1);
+        let in_tune = (0..2).all(|n| self.off[n].abs() <= OFF_MAX * hops * hit.turns(n));
+        Self { misses: 0, hit, ripe: self.hits >= HITS && in_tune, ..self }
+    }
+
+    /// The pitches of both tones, as measured.
+    fn pitches_hz(&self) -> [f32; 2] {
+        let hops = f32::from(self.hits.max(2) - 1);
+        [0, 1].map(|n| (self.hit.turns(n) + self.off[n] / hops) * 8000.0 / HOP as f32)
     }
 }
 
@@ -102,15 +145,14 @@ pub(crate) struct Found {
 
 impl Default for KeyTones {
     fn default() -> Self {
-        let coefficient = |hz: f32| 2.0 * (TAU * hz / 8000.0).cos();
         let tones: [f32; 8] = std::array::from_fn(|n| if n < 4 { LOW_HZ[n] } else { HIGH_HZ[n - 4] });
         Self {
-            line: [0.0; WINDOW],
+            line: [0.0; LONG],
             until_look: WINDOW,
             run: None,
             blind_frames: 0,
-            coefficients: tones.map(coefficient),
-            overtones: tones.map(|hz| coefficient(2.0 * hz)),
+            coefficients: tones.map(|hz| 2.0 * (TAU * hz / 8000.0).cos()),
+            taper: std::array::from_fn(|n| 0.5 - 0.5 * (TAU * (n as f32 + 0.5) / LONG as f32).cos()),
         }
     }
 }
@@ -124,7 +166,7 @@ impl KeyTones {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(self.until_look));
             self.line.copy_within(now.len().., 0);
-            for (place, &sample) in self.line[WINDOW - now.len()..].iter_mut().zip(now) {
+            for (place, &sample) in self.line[LONG - now.len()..].iter_mut().zip(now) {
                 *place = f32::from(sample);
             }
             self.until_look -= now.len();
@@ -152,15 +194,14 @@ impl KeyTones {
         let mut key = found.key;
         self.run = match (self.run, hit) {
             (Some(run), Some(hit)) if run.key == hit.key() => {
-                // The first window of a tone holds only some of it; what does not go on from the hit before begins there.
-                let hits = if run.misses == 0 && hit.goes_on_from(&run.hit) { run.hits.saturating_add(1) } else { 1 };
-                let told = run.told || hits >= HITS;
-                if told && !run.told {
-                    key = Some(run.key);
+                let mut next = run.with(hit);
+                if next.ripe && !next.told && self.is_pure(next.pitches_hz()) {
+                    next.told = true;
+                    key = Some(next.key);
                 }
-                Some(Run { hits, misses: 0, hit, told, ..run })
+                Some(next)
             }
-            (_, Some(hit)) => Some(Run { key: hit.key(), hits: 1, misses: 0, hit, told: false }),
+            (_, Some(hit)) => Some(Run::new(hit)),
             (Some(run), None) if run.told && run.misses + 1 < MISSES => Some(Run { misses: run.misses + 1, ..run }),
             (_, None) => None,
         };
@@ -169,11 +210,12 @@ impl KeyTones {
 
     /// The two tones that are alone in this window.
     fn hit(&self) -> Option<Hit> {
-        let energy: f32 = self.line.iter().map(|sample| sample * sample).sum::<f32>() / WINDOW as f32;
+        let line = &self.line[LONG - WINDOW..];
+        let energy: f32 = line.iter().map(|sample| sample * sample).sum::<f32>() / WINDOW as f32;
         if energy < POWER_MIN {
             return None;
         }
-        let tones = spectrum(&self.line, &self.coefficients);
+        let tones = spectrum(line, &self.coefficients);
         let power: [f32; 8] = std::array::from_fn(|n| tones[n].power(self.coefficients[n]));
         let ((low, low_power), (high, high_power)) = (strongest(&power[..4])?, strongest(&power[4..])?);
         let pair = low_power + high_power;
@@ -181,13 +223,29 @@ impl KeyTones {
         if !stands || !(TWIST_MIN..=TWIST_MAX).contains(&(high_power / low_power)) || pair < PURITY * energy {
             return None;
         }
-        let overtones = spectrum(&self.line, &self.overtones);
-        let overtone = |n: usize| overtones[n].power(self.overtones[n]);
-        if overtone(low) + overtone(4 + high) > OVERTONE_MAX * pair {
-            return None;
-        }
         let phase = [tones[low].phase(LOW_HZ[low]), tones[4 + high].phase(HIGH_HZ[high])];
         Some(Hit { low, high, power: pair, phase })
+    }
+
+    /// Whether there is next to nothing beside these two pitches.
+    fn is_pure(&self, pitches_hz: [f32; 2]) -> bool {
+        let mut line = self.line;
+        line.iter_mut().zip(&self.taper).for_each(|(sample, taper)| *sample *= taper);
+        let energy: f32 = line.iter().map(|sample| sample * sample).sum::<f32>();
+        // Hann's taper is a half in the mean, and three eighths in the mean square.
+        let whole = 2.0 / (LONG as f32 * 0.5).powi(2) * (LONG as f32 * 0.375);
+        let pair: f32 = pitches_hz
+            .iter()
+            .map(|hz| {
+                let coefficient = 2.0 * (TAU * hz / 8000.0).cos();
+                let (mut last, mut before) = (0.0f32, 0.0f32);
+                for sample in line {
+                    (before, last) = (last, sample + coefficient * last - before);
+                }
+                last * last + before * before - coefficient * last * before
+            })
+            .sum();
+        pair * whole >= PURITY_LONG * energy
     }
 }
 
@@ -212,7 +270,7 @@ impl Part {
 }
 
 /// All eight at once.
-fn spectrum(line: &[f32; WINDOW], coefficients: &[f32; 8]) -> [Part; 8] {
+fn spectrum(line: &[f32], coefficients: &[f32; 8]) -> [Part; 8] {
     let (mut last, mut before) = ([0.0f32; 8], [0.0f32; 8]);
     for &sample in line {
         for n in 0..8 {

@@ -21,6 +21,8 @@ pub struct EngineMetrics {
     pub lateness_max_us: u64,
     /// Datagrams that the system did not take.
     pub packets_unsent: u64,
+    /// Streams without reports (RTCP), because the port beside theirs was not to be had.
+    pub streams_without_reports: u64,
     /// Orders refused because too many were waiting.
     pub orders_refused: u64,
     /// Reports lost because nobody took them for very long.
@@ -35,6 +37,7 @@ pub(super) struct Counters {
     lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],
     lateness_max_us: AtomicU64,
     packets_unsent: AtomicU64,
+    streams_without_reports: AtomicU64,
     orders_refused: AtomicU64,
     reports_lost: AtomicU64,
 }
@@ -58,6 +61,10 @@ impl Counters {
         self.packets_unsent.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn without_reports(&self) {
+        self.streams_without_reports.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn refused_order(&self) {
         self.orders_refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -75,6 +82,7 @@ impl Counters {
             lateness: std::array::from_fn(|bucket| value(&self.lateness[bucket])),
             lateness_max_us: value(&self.lateness_max_us),
             packets_unsent: value(&self.packets_unsent),
+            streams_without_reports: value(&self.streams_without_reports),
             orders_refused: value(&self.orders_refused),
             reports_lost: value(&self.reports_lost),
         }

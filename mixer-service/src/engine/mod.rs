@@ -21,7 +21,9 @@ use std::time::Instant;
 use dialroom_host::Clock;
 pub use metrics::{EngineMetrics, LATENESS_BOUNDS_US};
 use mixer_media::{Bridge, Command};
-pub use mixer_media::{Clip, Frame, G711, Remote, RoomKey, StreamId, StreamStatistics};
+pub use mixer_media::{
+    Clip, Codec, Frame, Keying, Remote, RoomKey, Rtcp, Srtp, StreamId, StreamStatistics, Suite,
+};
 use rand_core::RngCore;
 use tokio::sync::mpsc;
 
@@ -72,15 +74,18 @@ impl Engine {
         let counters = Arc::new(Counters::default());
         // SSRCs and first sequence numbers must not be guessed (RFC 3550 section 5.1).
         let seed = dialroom_host::OsRandom.next_u64();
-        let worker = Worker::new(Clock::real(), Bridge::new(seed), taken, reports, Arc::clone(&counters));
+        let ports = Arc::new(Ports::new(ports, dscp));
+        let (shared, counted) = (Arc::clone(&ports), Arc::clone(&counters));
+        let worker = Worker::new(Clock::real(), Bridge::new(seed), taken, reports, shared, counted);
         thread::Builder::new().name("media".into()).spawn(move || worker.run())?;
-        Ok((Self { orders, ports: Arc::new(Ports::new(ports, dscp)), counters }, told))
+        Ok((Self { orders, ports, counters }, told))
     }
 
-    /// Opens a stream on this address and returns its UDP port.
+    /// Opens a stream on this address and returns its UDP port; reports (RTCP) use the one above it, once they are wanted.
     ///
     /// # Errors
-    /// When no port of the range is free, the address is not ours, or the worker takes no more orders.
+    /// When no port of the range is free, the system has no descriptor left, the address is not ours, or the worker takes no
+    /// more orders. Streams that are open go on.
     pub fn open(&self, stream: StreamId, local_ip: IpAddr) -> io::Result<u16> {
         let socket = self.ports.bind(local_ip)?;
         let port = socket.local_addr()?.port();
@@ -120,6 +125,11 @@ impl Engine {
     /// Plays these clips to all in the room, over the talk.
     pub fn play_to_room(&self, room: RoomKey, clips: Vec<Clip>) {
         self.tell(Command::PlayToRoom(room, clips));
+    }
+
+    /// The far end pressed a key (`0`–`9`, `*`, `#`, `A`–`D`), as signalling told; [`Report::Digit`] unless it came already.
+    pub fn pressed(&self, stream: StreamId, key: char) {
+        self.tell(Command::Pressed(stream, key));
     }
 
     /// Sends these keys as telephone events (a telephone's side); [`Report::Keyed`] when all are sent.

@@ -42,6 +42,14 @@ impl Ports {
         Err(io::Error::new(io::ErrorKind::AddrInUse, message))
     }
 
+    /// The port above a stream's, for its reports.
+    pub(super) fn bind_beside(&self, socket: &UdpSocket) -> io::Result<UdpSocket> {
+        let mut address = socket.local_addr()?;
+        let beside = address.port().checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        address.set_port(beside);
+        self.bind_to(address)
+    }
+
     fn bind_to(&self, address: SocketAddr) -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
@@ -83,6 +91,7 @@ mod tests {
         assert_eq!(taken.local_addr().unwrap().port(), first);
         let error = ports.bind(LOOPBACK).unwrap_err();
         assert!(error.to_string().contains("widen media.rtp_ports"), "{error}");
+        assert_eq!(ports.bind_beside(&taken).unwrap().local_addr().unwrap().port(), first + 1);
         drop(taken);
         ports.bind(LOOPBACK).unwrap();
     }

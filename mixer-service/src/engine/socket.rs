@@ -5,9 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use mixer_media::DATAGRAM_MAX;
 
-/// No RTP packet of ours is longer; of a longer datagram the rest is cut off, and what is left is refused by its length.
-const DATAGRAM_MAX: usize = 1500;
 /// A datagram cannot have waited longer: sockets are emptied on every beat. A larger difference is a wall clock that was set.
 const WAITED_MAX: Duration = Duration::from_millis(200);
 

@@ -13,21 +13,14 @@ fn engine() -> (Engine, mpsc::Receiver<Report>) {
     Engine::start((0, 0), 46).unwrap()
 }
 
-fn remote(port: u16, codec: G711) -> Remote {
-    Remote {
-        address: SocketAddr::new(LOOPBACK, port),
-        codec,
-        payload_type: codec.static_payload_type(),
-        telephone_event: Some(101),
-        comfort_noise: Some(13),
-        packet_ms: 20,
-    }
+fn remote(port: u16, codec: Codec) -> Remote {
+    Remote { comfort_noise: Some(13), ..Remote::plain(SocketAddr::new(LOOPBACK, port), codec) }
 }
 
 /// A stream of ours and one of the telephones, talking to each other.
 fn call(ours: &Engine, telephones: &Engine, n: u64) -> StreamId {
     let id = StreamId(n);
-    let codec = if n.is_multiple_of(2) { G711::ALaw } else { G711::MuLaw };
+    let codec = if n.is_multiple_of(2) { Codec::ALaw } else { Codec::MuLaw };
     let ports = [ours, telephones].map(|engine| engine.open(id, LOOPBACK).unwrap());
     ours.connect(id, remote(ports[1], codec));
     telephones.connect(id, remote(ports[0], codec));
@@ -154,8 +147,8 @@ fn garbage_from_strangers_disturbs_nobody() {
     let ((ours, mut reports), (telephones, _theirs)) = (engine(), engine());
     let port = ours.open(StreamId(1), LOOPBACK).unwrap();
     let theirs = telephones.open(StreamId(1), LOOPBACK).unwrap();
-    ours.connect(StreamId(1), remote(theirs, G711::ALaw));
-    telephones.connect(StreamId(1), remote(port, G711::ALaw));
+    ours.connect(StreamId(1), remote(theirs, Codec::ALaw));
+    telephones.connect(StreamId(1), remote(port, Codec::ALaw));
     let stranger = UdpSocket::bind((LOOPBACK, 0)).unwrap();
     for len in 0..=1472 {
         stranger.send_to(&vec![0x80; len], (LOOPBACK, port)).unwrap();
@@ -202,7 +195,7 @@ fn onsets(ours: &Engine, clock: &Clock, n: u64, start: Instant) -> Vec<f64> {
     let mut ports = [0; 2];
     for ((id, socket), port) in ids.iter().zip(&sockets).zip(&mut ports) {
         *port = ours.open(*id, LOOPBACK).unwrap();
-        ours.connect(*id, remote(socket.local_addr().unwrap().port(), G711::MuLaw));
+        ours.connect(*id, remote(socket.local_addr().unwrap().port(), Codec::MuLaw));
         ours.join(*id, RoomKey(n));
     }
     let (mut begun, mut quiet, mut delays) = (None::<Instant>, true, Vec::new());

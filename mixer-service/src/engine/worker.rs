@@ -7,17 +7,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use dialroom_host::Clock;
-use mixer_media::{BEAT, Bridge, Command, Frame, Input, Output, StreamId};
+use mixer_media::{BEAT, Bridge, Command, Frame, Input, Output, Rtcp, StreamId};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Report;
 use super::metrics::Counters;
+use super::ports::Ports;
 use super::socket::{Mailbox, send};
 
 /// Datagrams taken from one socket on one beat: 32 times what a caller sends. A flood beyond waits in the kernel, whose
 /// own bound drops it, and holds up nobody else's sound.
 const DATAGRAMS_PER_BEAT_MAX: usize = 64;
+/// Beats between two looks at a stream's port for reports, which come every few seconds: 160 ms, within the time that
+/// [`Mailbox`] still believes a datagram to have waited.
+const RTCP_EVERY: usize = 8;
 /// Reports held back while the program takes none; digits of every stream for a while. Beyond that they are lost and counted.
 const HELD_BACK_MAX: usize = 65_536;
 
@@ -42,6 +46,7 @@ impl Order {
                 | Command::Hush(id)
                 | Command::Join(id, _)
                 | Command::Leave(id)
+                | Command::Pressed(id, _)
                 | Command::Key(id, _)
                 | Command::Close(id, _),
             ) => Some(*id),
@@ -56,7 +61,10 @@ pub(super) struct Worker {
     lines: Lines,
     desk: Desk,
     mailbox: Mailbox,
+    ports: Arc<Ports>,
     counters: Arc<Counters>,
+    /// Counts beats, to take turns by.
+    turn: usize,
 }
 
 /// The sockets, in a row to go along on each beat.
@@ -69,6 +77,8 @@ struct Lines {
 struct Line {
     id: StreamId,
     socket: UdpSocket,
+    /// The port of its reports, if it has one of its own.
+    rtcp: Option<UdpSocket>,
     ear: Option<mpsc::Sender<Frame>>,
 }
 
@@ -85,10 +95,12 @@ impl Worker {
         bridge: Bridge,
         orders: Receiver<Order>,
         reports: mpsc::Sender<Report>,
+        ports: Arc<Ports>,
         counters: Arc<Counters>,
     ) -> Self {
         let desk = Desk { reports, held_back: VecDeque::new(), counters: Arc::clone(&counters) };
-        Self { clock, bridge, orders, lines: Lines::default(), desk, mailbox: Mailbox::default(), counters }
+        let (lines, mailbox) = (Lines::default(), Mailbox::default());
+        Self { clock, bridge, orders, lines, desk, mailbox, ports, counters, turn: 0 }
     }
 
     /// Works until no handle is left. Without streams it waits for an order and does nothing else.
@@ -138,8 +150,25 @@ impl Worker {
             }
             Order::Bridge(command) => command,
         };
+        if let Command::Connect(id, remote) = &command
+            && let Rtcp::Address(_) = remote.rtcp
+        {
+            self.open_rtcp(*id);
+        }
         self.bridge.handle(self.clock.instant(), Input::Command(command));
         self.drain()
+    }
+
+    /// Opens the port of a stream's reports, the first time they are wanted. Without it there are none, and the call goes on.
+    fn open_rtcp(&mut self, id: StreamId) {
+        let Some(line) = self.lines.of(id).filter(|line| line.rtcp.is_none()) else { return };
+        match self.ports.bind_beside(&line.socket) {
+            Ok(socket) => line.rtcp = Some(socket),
+            Err(error) => {
+                self.counters.without_reports();
+                tracing::debug!(stream = ?id, %error, "no port for reports beside the sound's");
+            }
+        }
     }
 
     fn beat(&mut self, now: Instant, due: Instant) -> Option<Instant> {
@@ -155,10 +184,16 @@ impl Worker {
 
     fn receive(&mut self, now: Instant) {
         self.mailbox.set_clocks(now, self.clock.wall());
-        for line in &self.lines.row {
+        self.turn = (self.turn + 1) % RTCP_EVERY;
+        for (line, place) in self.lines.row.iter().zip(0..) {
             for _ in 0..DATAGRAMS_PER_BEAT_MAX {
                 let Some((arrival, source, datagram)) = self.mailbox.take(&line.socket) else { break };
                 self.bridge.handle(arrival, Input::Datagram(line.id, source, datagram));
+            }
+            let Some(rtcp) = line.rtcp.as_ref().filter(|_| place % RTCP_EVERY == self.turn) else { continue };
+            for _ in 0..DATAGRAMS_PER_BEAT_MAX {
+                let Some((arrival, source, datagram)) = self.mailbox.take(rtcp) else { break };
+                self.bridge.handle(arrival, Input::Rtcp(line.id, source, datagram));
             }
         }
     }
@@ -169,6 +204,10 @@ impl Worker {
             let report = match self.bridge.poll() {
                 Output::Send(id, to, datagram) => {
                     self.lines.send(id, to, datagram, &self.counters);
+                    continue;
+                }
+                Output::SendRtcp(id, to, datagram) => {
+                    self.lines.send_rtcp(id, to, datagram, &self.counters);
                     continue;
                 }
                 Output::Digit(id, key) => Report::Digit(id, key),
@@ -196,7 +235,7 @@ struct NoHandleLeft;
 impl Lines {
     fn add(&mut self, id: StreamId, socket: UdpSocket) {
         self.by_stream.entry(id).or_insert_with(|| {
-            self.row.push(Line { id, socket, ear: None });
+            self.row.push(Line { id, socket, rtcp: None, ear: None });
             self.row.len() - 1
         });
     }
@@ -216,6 +255,14 @@ impl Lines {
     fn send(&mut self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
         if let Some(line) = self.of(id)
             && !send(&line.socket, to, datagram)
+        {
+            counters.unsent_packet();
+        }
+    }
+
+    fn send_rtcp(&mut self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
+        if let Some(socket) = self.of(id).and_then(|line| line.rtcp.as_ref())
+            && !send(socket, to, datagram)
         {
             counters.unsent_packet();
         }

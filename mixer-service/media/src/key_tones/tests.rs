@@ -152,6 +152,8 @@ fn a_frame_lost_within_a_key_makes_no_second_key() {
 struct Voice {
     chance: Chance,
     pitch_hz: f32,
+    /// By which the pitch changes with each sample.
+    glide: f32,
     phase: f32,
     formants: [(f32, f32, f32); 3],
     left: usize,
@@ -164,6 +166,7 @@ impl Voice {
         let mut voice = Self {
             chance: Chance(seed),
             pitch_hz: 120.0,
+            glide: 0.0,
             phase: 0.0,
             formants: [(500.0, 0.0, 0.0), (1500.0, 0.0, 0.0), (2500.0, 0.0, 0.0)],
             left: 0,
@@ -179,6 +182,8 @@ impl Voice {
         self.kind = self.chance.next();
         self.loud = 10f32.powf(self.chance.between(-1.6, 0.0));
         self.pitch_hz = self.chance.between(70.0, 400.0);
+        // From steady to a fifth in half a second, up or down.
+        self.glide = self.chance.between(-1e-4, 1e-4);
         for (formant, (low, high)) in self.formants.iter_mut().zip([(250.0, 900.0), (800.0, 2300.0), (1900.0, 3300.0)])
         {
             formant.0 = self.chance.between(low, high);
@@ -190,7 +195,7 @@ impl Voice {
             self.syllable();
         }
         self.left -= 1;
-        self.pitch_hz *= 1.0 + 0.0002 * (self.chance.next() - 0.5);
+        self.pitch_hz *= 1.0 + self.glide;
         self.phase += self.pitch_hz / 8000.0;
         let pulse = if self.phase >= 1.0 { 1.0 } else { 0.0 };
         self.phase = self.phase.fract();
@@ -201,9 +206,8 @@ impl Voice {
             _ => 0.0,
         };
         let mut out = source;
-        for (hz, last, before) in &mut self.formants {
-            // 60 Hz wide.
-            let radius = 0.977f32;
+        // 60, 90 and 130 Hz wide.
+        for ((hz, last, before), radius) in self.formants.iter_mut().zip([0.977f32, 0.965, 0.95]) {
             let next = out * 0.25 + 2.0 * radius * (TAU * *hz / 8000.0).cos() * *last - radius * radius * *before;
             (*before, *last) = (*last, next);
             out = next;
