@@ -11,6 +11,8 @@ mod codec;
 mod comfort_noise;
 mod concealment;
 mod dtmf;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbound;
 mod jitter_buffer;
 mod key_tones;

@@ -6,6 +6,8 @@
 pub(crate) const COMPOUND_MAX: usize = 96;
 /// Bytes of our name, see RFC 7022.
 pub(crate) const NAME_BYTES: usize = 16;
+const NAME_LEN: u8 = 16;
+const _: () = assert!(NAME_BYTES == NAME_LEN as usize, "one length, as a count and as an octet");
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
@@ -174,7 +176,7 @@ impl Report<'_> {
         });
         pen.packet(1, DESCRIPTION, |pen| {
             pen.word(self.ssrc);
-            pen.bytes(&[CNAME, NAME_BYTES as u8]);
+            pen.bytes(&[CNAME, NAME_LEN]);
             pen.bytes(self.name);
             // The list ends with at least one zero, and the packet on a whole word.
             pen.bytes(&[0; 2]);

@@ -1,5 +1,6 @@
 //! The bridge among telephones, on virtual time. The telephones are streams of a second bridge: each plays a pitch of its
 //! own and listens, so the whole way is gone twice, with nothing but datagrams between.
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
 use proptest::prelude::*;
 

@@ -61,8 +61,9 @@ impl fmt::Debug for Encoder {
     }
 }
 
-/// Samples on either side that a new one between two is made from.
+/// Samples on either side that a new one between two is made from, twice.
 const REACH: usize = 8;
+const REACH_F32: f32 = 8.0;
 
 /// From 8 to 16 kHz: every sample stays, and between two a new one is interpolated (a half-band filter).
 struct Doubler {
@@ -74,8 +75,8 @@ impl Default for Doubler {
     fn default() -> Self {
         let mut taps = [0.0; REACH * 2];
         for (tap, n) in taps.iter_mut().zip(0u8..) {
-            let at = f32::from(n) - f32::from(REACH as u8) + 0.5;
-            let window = (PI * at / (2.0 * f32::from(REACH as u8))).cos().powi(2);
+            let at = f32::from(n) - REACH_F32 + 0.5;
+            let window = (PI * at / (2.0 * REACH_F32)).cos().powi(2);
             *tap = (PI * at).sin() / (PI * at) * window;
         }
         Self { taps, past: [0; REACH * 2] }

@@ -247,6 +247,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "samples between -1 and 1")]
     fn stereo_and_fullband_from_the_far_end_are_heard() {
         for (rate, channels, application) in [
             (48_000, 2, Application::Audio),

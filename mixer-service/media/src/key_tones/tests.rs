@@ -1,4 +1,5 @@
 //! Keys within the limits of Q.24 are heard, voices are not taken for keys, and nobody else hears a tone.
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of a test")]
 
 use super::*;
 use crate::{G711, Tone, level_dbov, pitch_level_db};

@@ -38,7 +38,7 @@ impl Unprotect {
         let clear = rtp::header_len(packet).map_err(|_| Refused::Malformed)?;
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
         let ssrc = u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]);
-        let mut replay = self.rtp_senders.of(ssrc).unwrap_or(Replay::starting_at(u64::from(sequence)));
+        let mut replay = self.rtp_senders.of(ssrc).unwrap_or_else(|| Replay::starting_at(u64::from(sequence)));
         let index = replay.index_of(sequence);
         if !replay.is_new(index) {
             return Err(Refused::Replay);
@@ -63,7 +63,7 @@ impl Unprotect {
             return Err(Refused::Malformed);
         }
         let index = u64::from(word & !ENCRYPTED);
-        let mut replay = self.rtcp_senders.of(ssrc).unwrap_or(Replay::starting_at(index));
+        let mut replay = self.rtcp_senders.of(ssrc).unwrap_or_else(|| Replay::starting_at(index));
         if !replay.is_new(index) {
             return Err(Refused::Replay);
         }

@@ -34,8 +34,11 @@ impl Protect {
     pub(crate) fn rtp(&mut self, packet: &mut [u8], len: usize) -> Option<usize> {
         let &[_, _, high, low, _, _, _, _, a, b, c, d, ..] = &*packet else { return None };
         let sequence = u16::from_be_bytes([high, low]);
-        #[expect(clippy::cast_possible_truncation, reason = "the sequence number is what the index ends in")]
-        let index = self.last.map_or(u64::from(sequence), |last| last + u64::from(sequence.wrapping_sub(last as u16)));
+        let index = match self.last {
+            #[expect(clippy::cast_possible_truncation, reason = "the sequence number is what the index ends in")]
+            Some(last) => last + u64::from(sequence.wrapping_sub(last as u16)),
+            None => u64::from(sequence),
+        };
         self.last = Some(index);
         let place = Place { ssrc: u32::from_be_bytes([a, b, c, d]), index };
         #[expect(clippy::cast_possible_truncation, reason = "a count that wraps after 89 years of packets")]

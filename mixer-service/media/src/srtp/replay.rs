@@ -19,9 +19,10 @@ impl Replay {
 
     /// The whole index of a packet with this sequence number: the one nearest to the highest so far.
     pub(super) fn index_of(&self, sequence: u16) -> u64 {
+        #[expect(clippy::cast_possible_truncation, reason = "the sequence number is what the index ends in")]
         let ahead = i64::from(sequence.wrapping_sub(self.highest as u16).cast_signed());
-        // Before the first round there is none: it can only be a round further.
-        self.highest.checked_add_signed(ahead).unwrap_or(u64::from(sequence))
+        // Before the first round there is none.
+        self.highest.checked_add_signed(ahead).unwrap_or_else(|| u64::from(sequence))
     }
 
     /// Whether it may be new.

@@ -1,4 +1,5 @@
 //! The standards' own vectors, and what must not pass.
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
 use proptest::prelude::*;
 
