@@ -14,6 +14,7 @@ mod gate;
 pub mod message;
 mod registration;
 mod sdp;
+mod trace;
 mod transaction;
 mod types;
 
@@ -25,6 +26,7 @@ pub use endpoint::{Counts, Endpoint};
 pub use event::{Flow, FlowId, Input, Invite, LookupId, OpenId, Order, Output, Refusal, Refused, SipEvent};
 pub use gate::{Admission, Ban, Budgets, Gate, ReasonCode};
 pub use sdp::{Direction, Offer, OurSession, OwnOffer, SdpError, Terms, own_offer};
+pub use trace::{Entry, Summary, TraceBounds, Traces, Way, ladder};
 pub use types::{
     CallKey, Called, CallerHeaders, Cause, Codec, CryptoSuite, Digit, EndedBy, Keying, LocalMedia, MediaCrypto,
     RemoteMedia, RtcpPath,
