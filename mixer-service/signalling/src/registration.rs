@@ -76,11 +76,6 @@ impl Registration {
         matches!(self.state, State::Holds { .. } | State::Asking(Some(_)))
     }
 
-    /// Whether it runs over this flow.
-    pub(crate) fn uses(&self, flow: FlowId) -> bool {
-        self.way.is_some_and(|way| way.flow == flow)
-    }
-
     pub(crate) fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.saturating_add(1);
         self.seq

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::body::{SdpPart, allows, called, caller_headers, reason_header, reason_of, sdp_part};
 use super::session::{self, Agreed, SessionTimer};
 use super::{Call, NO_SOUND, Stage, by_us, silence};
-use crate::config::CalledFrom;
+use crate::config::{CalledFrom, Transport};
 use crate::dialog::Dialog;
 use crate::endpoint::{ALLOW, Endpoint, SDP, SUPPORTED, Stamped, tag};
 use crate::event::{Refusal, SipEvent};
@@ -448,7 +448,13 @@ impl Endpoint {
             Stage::Waiting(_) | Stage::Placing(_) => false,
         };
         if waited {
-            self.say_bye(now, &mut call, "no ACK");
+            // Who never proved that he hears us may not even exist: nothing more is sent to an address that he wrote.
+            let unproven = call.peer.is_none()
+                && call.dialog.hop.transport == Transport::Udp
+                && !self.is_proven(now, call.dialog.source);
+            if !unproven {
+                self.say_bye(now, &mut call, "no ACK");
+            }
             self.end(now, call, silence());
         } else {
             self.put_back(call);

@@ -145,7 +145,11 @@ impl Endpoint {
             return;
         };
         let way = server.way;
-        let bytes = server.respond(now, &timers, response.status, response.write());
+        let bytes = match server.credit() {
+            Some(credit) => fitted(response.clone(), credit),
+            None => response.write(),
+        };
+        let bytes = server.respond(now, &timers, response.status, bytes);
         let rests = server.rests();
         if let Some(bytes) = bytes {
             self.send(way, bytes);
@@ -174,7 +178,31 @@ fn fitted(mut response: Response, credit: usize) -> Vec<u8> {
         response.headers.remove(&polite);
         bytes = response.write();
     }
-    bytes
+    if bytes.len() > credit { compact(&bytes) } else { bytes }
+}
+
+/// The same message with the short names of its headers (RFC 3261 section 7.3.3).
+fn compact(message: &[u8]) -> Vec<u8> {
+    const SHORT: [(&[u8], &[u8]); 7] = [
+        (b"Via: ", b"v: "),
+        (b"From: ", b"f: "),
+        (b"To: ", b"t: "),
+        (b"Call-ID: ", b"i: "),
+        (b"Contact: ", b"m: "),
+        (b"Content-Type: ", b"c: "),
+        (b"Content-Length: ", b"l: "),
+    ];
+    let head = message.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(message.len());
+    let (head, body) = message.split_at(head);
+    let mut written = Vec::with_capacity(message.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        match SHORT.iter().find_map(|(long, short)| Some((short, line.strip_prefix(*long)?))) {
+            Some((short, value)) => written.extend([*short, value].concat()),
+            None => written.extend(line),
+        }
+    }
+    written.extend(body);
+    written
 }
 
 /// The name of a method for the audit; never one that a stranger made up.

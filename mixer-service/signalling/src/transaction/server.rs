@@ -85,6 +85,11 @@ impl Server {
         if self.last.is_empty() { None } else { self.again() }
     }
 
+    /// Bytes that may still go to somebody who has not proved himself.
+    pub(crate) const fn credit(&self) -> Option<usize> {
+        self.credit
+    }
+
     /// The sender proved that he hears us.
     pub(crate) fn prove(&mut self) {
         self.credit = None;

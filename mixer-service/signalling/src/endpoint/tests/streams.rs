@@ -1,0 +1,101 @@
+//! Calls over streams: opened, reused, broken and opened again, and large requests.
+
+use super::world::{OURS, THEIRS, World, media};
+use crate::config::{Target, Transport};
+use crate::event::{Order, SipEvent};
+use crate::types::EndedBy;
+
+fn over(transport: Transport) -> World {
+    let server = move |config: &mut crate::config::Config| {
+        if let Some(server) = &mut config.peers[0].server {
+            server.transport = transport;
+        }
+    };
+    World::with(1, server, server)
+}
+
+#[test]
+fn a_call_over_a_stream_uses_it_for_all_its_requests() {
+    for transport in [Transport::Tcp, Transport::Tls] {
+        let mut world = over(transport);
+        let (_, call) = world.talking();
+        assert_eq!(world.streams(OURS).len(), 1);
+        let contact = world.wire.iter().find(|sent| sent.starts_with("INVITE")).unwrap();
+        assert!(
+            contact.contains(&format!("Contact: <sip:10.0.0.2:5060;transport={}>", transport.param())),
+            "{contact}"
+        );
+        assert!(contact.contains(&format!("Via: SIP/2.0/{} 10.0.0.2:5060", transport.as_str())), "{contact}");
+        world.order(OURS, Order::HangUp(call, "over".to_owned()));
+        assert_eq!(world.ended(THEIRS).text, "over");
+        assert_eq!(world.streams(OURS).len(), 1, "no second stream");
+        world.ended(OURS);
+        world.assert_empty();
+        // The next call takes the stream that is open.
+        world.talking();
+        assert_eq!(world.streams(THEIRS).len(), 1);
+    }
+}
+
+#[test]
+fn a_stream_that_broke_is_opened_again_for_the_next_request() {
+    let mut world = over(Transport::Tcp);
+    let (_, call) = world.talking();
+    let stream = world.streams(OURS)[0];
+    world.close(OURS, stream);
+    world.order(OURS, Order::HangUp(call, "over".to_owned()));
+    assert_eq!(world.ended(THEIRS).text, "over");
+}
+
+#[test]
+fn a_server_that_takes_no_streams_ends_the_call() {
+    let mut world = over(Transport::Tcp);
+    world.sides[OURS].takes_streams = false;
+    world.place();
+    assert_eq!(world.ended(THEIRS).by, EndedBy::Silence);
+    world.assert_empty();
+}
+
+#[test]
+fn the_next_place_is_tried_where_one_does_not_answer() {
+    let mut world = World::new(2);
+    let dead = (Transport::Tcp, "10.0.0.99:5060".parse().unwrap());
+    let silent = (Transport::Udp, "10.0.0.98:5060".parse().unwrap());
+    let alive = (Transport::Udp, world.sides[OURS].address);
+    world.sides[THEIRS].names.insert("pbx.example".to_owned(), vec![dead, silent, alive]);
+    let mut invite = world.invite();
+    invite.target = Some(Target { host: "pbx.example".to_owned(), port: None, transport: Transport::Udp });
+    world.order(THEIRS, Order::Place(invite));
+    let SipEvent::Incoming { .. } = world.event(OURS) else { panic!("no call") };
+}
+
+#[test]
+fn a_name_that_cannot_be_found_ends_the_call() {
+    let mut world = World::new(3);
+    let mut invite = world.invite();
+    invite.target = Some(Target { host: "nowhere.example".to_owned(), port: None, transport: Transport::Udp });
+    world.order(THEIRS, Order::Place(invite));
+    assert_eq!(world.ended(THEIRS).by, EndedBy::Silence);
+    world.assert_empty();
+}
+
+#[test]
+fn a_large_request_goes_over_a_stream_where_one_can_be_had_and_else_by_datagram() {
+    for takes_streams in [true, false] {
+        let mut world = World::with(
+            4,
+            |_| {},
+            |theirs| {
+                theirs.peers[0].capabilities.srtp = crate::config::Srtp::Optional;
+                theirs.user_agent = "x".repeat(800);
+            },
+        );
+        world.sides[OURS].takes_streams = takes_streams;
+        world.place();
+        let SipEvent::Incoming { transport, call, .. } = world.event(OURS) else { panic!("no call") };
+        assert_eq!(transport, if takes_streams { Transport::Tcp } else { Transport::Udp });
+        world.order(OURS, Order::Answer(call, media(20_000)));
+        world.established(THEIRS);
+        world.established(OURS);
+    }
+}
