@@ -165,6 +165,8 @@ mod tests {
         assert_eq!(halves.next(b"\r\n"), Framed::KeepAlive(2, false));
         assert_eq!(halves.next(b"\r\n"), Framed::KeepAlive(2, true));
         assert_eq!(halves.next(b"\r\n"), Framed::KeepAlive(2, false));
+        halves.pinged();
+        assert_eq!(halves.next(b"\r\n"), Framed::KeepAlive(2, false), "the answer we wait for comes first");
         let mut answered = Framer::new();
         for _ in 0..3 {
             answered.pinged();

@@ -63,3 +63,54 @@ impl fmt::Debug for Response {
         write!(f, "{} {} {:?} + {} bytes", self.status, self.reason, self.headers, self.body.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Method;
+    use super::*;
+
+    fn request() -> Request {
+        let mut request = Request::new(Method::Options, "sip:88@pbx.example");
+        for (name, value) in [
+            (Name::Via, "SIP/2.0/UDP a, SIP/2.0/UDP b"),
+            (Name::From, "<sip:anna@pbx.example>;tag=1"),
+            (Name::Route, "<sip:edge.example;lr>"),
+            (Name::Via, "SIP/2.0/UDP c"),
+            (Name::To, "<sip:88@pbx.example>"),
+            (Name::To, "<sip:89@pbx.example>"),
+            (Name::CallId, "1"),
+            (Name::CSeq, "1 OPTIONS"),
+        ] {
+            request.headers.push(name, value);
+        }
+        request
+    }
+
+    #[test]
+    fn an_answer_takes_the_whole_way_back_and_one_of_each_other() {
+        let response = Response::to(&request(), 404).tag("2").with(Name::Reason, "x");
+        let lines: Vec<_> = response.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let expected = [
+            "Via: SIP/2.0/UDP a, SIP/2.0/UDP b",
+            "Via: SIP/2.0/UDP c",
+            "From: <sip:anna@pbx.example>;tag=1",
+            "To: <sip:88@pbx.example>;tag=2",
+            "Call-ID: 1",
+            "CSeq: 1 OPTIONS",
+            "Reason: x",
+        ];
+        assert_eq!((lines, response.reason.as_str()), (expected.map(str::to_owned).to_vec(), "Not Found"));
+    }
+
+    #[test]
+    fn a_tag_that_is_there_stays() {
+        let mut request = request();
+        request.headers.set(Name::To, "sip:88@pbx.example ;tag=theirs");
+        assert_eq!(Response::to(&request, 200).tag("ours").to_tag(), Some("theirs"));
+        request.headers.set(Name::To, "sip:88@pbx.example;user=phone;");
+        assert_eq!(
+            Response::to(&request, 200).tag("ours").headers.get(&Name::To),
+            Some("sip:88@pbx.example;user=phone;tag=ours")
+        );
+    }
+}
