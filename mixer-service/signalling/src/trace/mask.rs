@@ -3,6 +3,8 @@
 //! The rule is to show only what is known to be harmless. A number keeps its beginning, which says where it is from; its end
 //! is kept only where the text says it is a caller's, as what was dialled may have a room and a PIN behind it.
 
+use std::net::Ipv6Addr;
+
 /// In place of what is not shown.
 pub(super) const HIDDEN: &str = "[hidden]";
 /// In place of the middle or the rest of a number.
@@ -130,14 +132,24 @@ fn sip_uri(out: &mut String, rest: &str, tail: Tail) {
     }
 }
 
-/// A host is shown unless it is a number without an `@` behind it.
+/// A host is shown unless it is a number without an `@` behind it, or has something else behind it than a port: a message
+/// cut short ends in the middle of a password.
 fn host(out: &mut String, host: &str) {
-    let name = host.split(':').next().unwrap_or_default();
-    let is_host = host.starts_with('[') || name.contains(|c: char| c == '.' || c.is_ascii_alphabetic());
-    if is_host && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_')) {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        Some(_) | None => (host, ""),
+    };
+    let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    let is_named = is_name && name.contains(|c: char| c == '.' || c.is_ascii_alphabetic());
+    let is_six =
+        name.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
+    if is_port && (is_named || is_six) {
         out.push_str(host);
-    } else {
+    } else if is_name && port.is_empty() {
         user(out, host, Tail::Hidden);
+    } else {
+        out.push_str(HIDDEN);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ladder;
 mod mask;
+mod of_call;
 mod redact;
 #[cfg(test)]
 mod tests;
