@@ -205,6 +205,15 @@ impl Endpoint {
             && self.registrations.values().all(|registration| !registration.holds())
     }
 
+    /// Whether a call, a registration or a request of ours still needs this stream. Looks through all of them: for a
+    /// stream that has been quiet for long, not for every message.
+    #[must_use]
+    pub fn needs(&self, flow: FlowId) -> bool {
+        self.calls.values().any(|call| call.dialog.hop.flow == flow)
+            || self.registrations.values().any(|registration| registration.uses(flow))
+            || self.by_flow.iter().any(|(used, _)| *used == flow)
+    }
+
     fn configure(&mut self, now: Instant, config: Box<Config>) {
         self.config = config;
         self.note_own_sockets();
