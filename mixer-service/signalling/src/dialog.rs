@@ -66,7 +66,7 @@ pub(crate) enum Turn {
 }
 
 impl Dialog {
-    /// The dialog that an INVITE to us starts (section 12.1.1); `None` when it has no usable Contact.
+    /// The dialog that an INVITE to us starts (section 12.1.1); `None` when its Contact is none.
     pub(crate) fn incoming(
         invite: &Request,
         local_tag: String,
@@ -84,7 +84,11 @@ impl Dialog {
             remote_tag: invite.from_tag().unwrap_or_default().into(),
             local: to.into(),
             remote: invite.headers.get(&Name::From)?.into(),
-            target: contact_of(&invite.headers)?,
+            target: match invite.headers.get(&Name::Contact) {
+                Some(_) => contact_of(&invite.headers)?,
+                // RFC 2543 did not ask for one; then he is where he says he is (RFC 4475 section 3.4.1).
+                None => uri_in(invite.headers.get(&Name::From)?)?.into(),
+            },
             routes: routes_of(&invite.headers),
             local_seq: 0,
             remote_seq: Some(seq),

@@ -57,6 +57,8 @@ pub struct Endpoint {
     /// Places that take no streams.
     pub(crate) no_streams: HashSet<SocketAddr>,
     pub(crate) calls: HashMap<CallKey, Box<Call>>,
+    /// Calls that run on streams, by their stream.
+    pub(crate) riders: BTreeSet<(FlowId, CallKey)>,
     /// Calls by the number of our tag.
     pub(crate) dialogs: HashMap<u64, CallKey>,
     /// Calls by Call-ID, their tag and number of the INVITE that started them: the same by another way is merged.
@@ -134,6 +136,7 @@ impl Endpoint {
             waiting: HashMap::new(),
             no_streams: HashSet::new(),
             calls: HashMap::new(),
+            riders: BTreeSet::new(),
             dialogs: HashMap::new(),
             initial: HashMap::new(),
             in_setup: 0,
@@ -205,13 +208,19 @@ impl Endpoint {
             && self.registrations.values().all(|registration| !registration.holds())
     }
 
-    /// Whether a call, a registration or a request of ours still needs this stream. Looks through all of them: for a
-    /// stream that has been quiet for long, not for every message.
+    /// Whether a stream is still of use: a call, a registration or a request of ours runs on it.
     #[must_use]
     pub fn needs(&self, flow: FlowId) -> bool {
-        self.calls.values().any(|call| call.dialog.hop.flow == flow)
-            || self.registrations.values().any(|registration| registration.uses(flow))
-            || self.by_flow.iter().any(|(used, _)| *used == flow)
+        let calls = (flow, CallKey(0))..=(flow, CallKey(u64::MAX));
+        self.riders.range(calls).next().is_some()
+            || self.requests_on(flow).next().is_some()
+            || self.registrations.values().any(|registration| registration.is_on(flow))
+    }
+
+    fn requests_on(&self, flow: FlowId) -> impl Iterator<Item = ClientKey> {
+        let first = ClientKey { branch: 0, cancel: false };
+        let last = ClientKey { branch: u64::MAX, cancel: true };
+        self.by_flow.range((flow, first)..=(flow, last)).map(|(_, key)| *key)
     }
 
     fn configure(&mut self, now: Instant, config: Box<Config>) {
@@ -354,9 +363,7 @@ impl Endpoint {
 
     fn flow_closed(&mut self, now: Instant, flow: FlowId) {
         self.flows.close(flow);
-        let first = ClientKey { branch: 0, cancel: false };
-        let last = ClientKey { branch: u64::MAX, cancel: true };
-        let lost: Vec<ClientKey> = self.by_flow.range((flow, first)..=(flow, last)).map(|(_, key)| *key).collect();
+        let lost: Vec<ClientKey> = self.requests_on(flow).collect();
         for key in lost {
             self.client_over(now, key);
         }

@@ -18,7 +18,8 @@ pub struct Flow {
     pub id: FlowId,
     /// How.
     pub transport: Transport,
-    /// Our end.
+    /// Our end. Where a socket listens on all addresses, the program tells a flow for each of them, or sets what is
+    /// advertised: nobody can be told to call an address that is none.
     pub local: SocketAddr,
     /// The other end of a stream; `None` for a socket that datagrams pass.
     pub remote: Option<SocketAddr>,
@@ -183,7 +184,8 @@ pub enum Output {
 /// Something that happened to a call, a registration or a question.
 #[derive(Debug)]
 pub enum SipEvent {
-    /// Somebody calls; 100 was sent. Wants `Answer` or `Refuse`; without either it is given up after three minutes.
+    /// Somebody calls. Wants `Answer` or `Refuse`: without either within 200 ms he is sent 100, and after three minutes the
+    /// call is given up.
     Incoming {
         /// The call from here on.
         call: CallKey,

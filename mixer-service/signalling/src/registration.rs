@@ -76,6 +76,11 @@ impl Registration {
         matches!(self.state, State::Holds { .. } | State::Asking(Some(_)))
     }
 
+    /// Whether it was made over this flow, and holds.
+    pub(crate) fn is_on(&self, flow: FlowId) -> bool {
+        self.holds() && self.way.is_some_and(|way| way.flow == flow)
+    }
+
     pub(crate) fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.saturating_add(1);
         self.seq
@@ -332,7 +337,7 @@ impl Endpoint {
     pub(crate) fn flow_of_registration_closed(&mut self, now: Instant, flow: FlowId) {
         let mut broken: Vec<PeerId> = Vec::new();
         for (id, registration) in &self.registrations {
-            if registration.holds() && registration.way.is_some_and(|way| way.flow == flow) {
+            if registration.is_on(flow) {
                 broken.push(*id);
             }
         }

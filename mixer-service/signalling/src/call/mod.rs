@@ -24,7 +24,7 @@ pub(crate) use session::SessionTimer;
 use crate::config::PeerId;
 use crate::dialog::Dialog;
 use crate::endpoint::{Endpoint, Waiter, untag};
-use crate::event::SipEvent;
+use crate::event::{FlowId, SipEvent};
 use crate::sdp::{OurSession, OwnOffer};
 use crate::types::{CallKey, Cause, EndedBy, LocalMedia, RemoteMedia};
 
@@ -58,6 +58,8 @@ pub(crate) struct Call {
     /// In which tables it stands.
     pub(crate) in_setup: bool,
     pub(crate) initial: Option<u64>,
+    /// The stream that it is noted to run on.
+    pub(crate) rides: Option<FlowId>,
     pub(crate) alarm: Option<Instant>,
 }
 
@@ -103,6 +105,7 @@ impl Call {
             reinvited: None,
             in_setup: true,
             initial: None,
+            rides: None,
             alarm: None,
         }
     }
@@ -172,11 +175,25 @@ impl Endpoint {
 
     /// Puts a call back and sets its alarm.
     pub(crate) fn put_back(&mut self, mut call: Box<Call>) {
+        let flow = Some(call.dialog.hop).filter(|hop| hop.transport.reliable()).map(|hop| hop.flow);
+        self.ride(&mut call, flow);
         if let Some(due) = call.due() {
             let key = call.key;
             self.alarms.set(&mut call.alarm, due, || Waiter::Call(key));
         }
         self.calls.insert(call.key, call);
+    }
+
+    /// Notes which stream a call runs on.
+    fn ride(&mut self, call: &mut Call, flow: Option<FlowId>) {
+        if call.rides != flow {
+            if let Some(before) = std::mem::replace(&mut call.rides, flow) {
+                self.riders.remove(&(before, call.key));
+            }
+            if let Some(flow) = flow {
+                self.riders.insert((flow, call.key));
+            }
+        }
     }
 
     /// A call is confirmed and counts no longer as one in set-up.
@@ -190,6 +207,7 @@ impl Endpoint {
     /// A call is over: it leaves all tables, and the switchboard is told.
     pub(crate) fn end(&mut self, now: Instant, mut call: Box<Call>, cause: Cause) {
         self.leave_setup(&mut call);
+        self.ride(&mut call, None);
         if let Some(number) = untag(&call.dialog.local_tag) {
             self.dialogs.remove(&number);
         }

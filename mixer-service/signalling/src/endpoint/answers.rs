@@ -68,7 +68,7 @@ impl Endpoint {
                 headers.push(Name::Accept, SDP);
                 headers.push(Name::AcceptEncoding, "identity");
             }
-            488 => headers.push(Name::Accept, SDP),
+            406 | 488 => headers.push(Name::Accept, SDP),
             420 => {
                 let unknown: Vec<&str> = unknown_extensions(request).collect();
                 headers.push(Name::Unsupported, unknown.join(", "));
@@ -178,7 +178,16 @@ fn fitted(mut response: Response, credit: usize) -> Vec<u8> {
         response.headers.remove(&polite);
         bytes = response.write();
     }
-    if bytes.len() > credit { compact(&bytes) } else { bytes }
+    if bytes.len() <= credit {
+        return bytes;
+    }
+    let short = compact(&bytes);
+    if short.len() <= credit {
+        return short;
+    }
+    // Words are for people, and nobody has to find any (RFC 3261 section 7.2).
+    response.reason.clear();
+    compact(&response.write())
 }
 
 /// The same message with the short names of its headers (RFC 3261 section 7.3.3).

@@ -11,7 +11,7 @@ fn play(seed: u64, lost_percent: u64) -> bool {
     world.link = Link {
         lost_percent,
         doubled_percent: 5,
-        delay: (Duration::from_millis(5), Duration::from_millis(if seed % 3 == 0 { 400 } else { 40 })),
+        delay: (Duration::from_millis(5), Duration::from_millis(if seed.is_multiple_of(3) { 400 } else { 40 })),
     };
     let placed = world.place();
     let until = world.now + Duration::from_secs(400);
@@ -23,14 +23,14 @@ fn play(seed: u64, lost_percent: u64) -> bool {
             while let Some(event) = world.sides[side].events.pop_front() {
                 match event {
                     SipEvent::Incoming { call, .. } => {
-                        if seed % 2 == 0 {
+                        if seed.is_multiple_of(2) {
                             world.order(side, Order::Ring(call));
                         }
                         world.order(side, Order::Answer(call, media(20_000)));
                     }
                     SipEvent::Established { call, .. } => {
                         assert!(!std::mem::replace(&mut up[side], true), "seed {seed}: established twice");
-                        if side == OURS && seed % 5 == 0 {
+                        if side == OURS && seed.is_multiple_of(5) {
                             world.order(OURS, Order::HangUp(call, "ours".to_owned()));
                             hung_up = true;
                         }
@@ -82,15 +82,15 @@ fn calls_that_are_given_up_at_any_moment_leave_nothing() {
         let placed = world.place();
         world.pass(Duration::from_millis(seed * 7));
         if let Some(SipEvent::Incoming { call, .. }) = world.sides[OURS].events.pop_front() {
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 world.order(OURS, Order::Ring(call));
                 world.pass(Duration::from_millis(seed % 90));
             }
-            if seed % 2 == 0 {
+            if seed.is_multiple_of(2) {
                 world.order(OURS, Order::Answer(call, media(20_000)));
                 world.pass(Duration::from_millis(seed % 70));
             }
-            if seed % 7 == 0 {
+            if seed.is_multiple_of(7) {
                 world.order(OURS, Order::HangUp(call, "crossing".to_owned()));
             }
         }

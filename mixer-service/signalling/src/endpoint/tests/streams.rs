@@ -19,7 +19,9 @@ fn a_call_over_a_stream_uses_it_for_all_its_requests() {
     for transport in [Transport::Tcp, Transport::Tls] {
         let mut world = over(transport);
         let (_, call) = world.talking();
-        assert_eq!(world.streams(OURS).len(), 1);
+        let streams = [OURS, THEIRS].map(|side| world.streams(side));
+        assert_eq!((streams[OURS].len(), streams[THEIRS].len()), (1, 1));
+        assert!([OURS, THEIRS].iter().all(|side| world.sides[*side].endpoint.needs(streams[*side][0])));
         let contact = world.wire.iter().find(|sent| sent.starts_with("INVITE")).unwrap();
         assert!(
             contact.contains(&format!("Contact: <sip:10.0.0.2:5060;transport={}>", transport.param())),
@@ -28,9 +30,11 @@ fn a_call_over_a_stream_uses_it_for_all_its_requests() {
         assert!(contact.contains(&format!("Via: SIP/2.0/{} 10.0.0.2:5060", transport.as_str())), "{contact}");
         world.order(OURS, Order::HangUp(call, "over".to_owned()));
         assert_eq!(world.ended(THEIRS).text, "over");
+        let stream = world.streams(OURS)[0];
         assert_eq!(world.streams(OURS).len(), 1, "no second stream");
         world.ended(OURS);
         world.assert_empty();
+        assert!(!world.sides[OURS].endpoint.needs(stream), "nobody runs on it any more");
         // The next call takes the stream that is open.
         world.talking();
         assert_eq!(world.streams(THEIRS).len(), 1);

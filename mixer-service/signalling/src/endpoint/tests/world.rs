@@ -190,7 +190,7 @@ impl World {
                 Output::Resolve { lookup, host, port, .. } => {
                     let found = self.sides[side].names.get(&host).cloned().unwrap_or_default();
                     let place = |(transport, at): (Transport, SocketAddr)| {
-                        (transport, SocketAddr::new(at.ip(), port.unwrap_or(at.port())))
+                        (transport, SocketAddr::new(at.ip(), port.unwrap_or_else(|| at.port())))
                     };
                     let targets = found.into_iter().map(place).collect();
                     let now = self.now;
