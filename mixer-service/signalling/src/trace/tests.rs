@@ -255,6 +255,13 @@ fn a_long_call_keeps_its_beginning_and_its_end() {
 }
 
 #[test]
+fn line_breaks_before_a_message_are_passed_over() {
+    let mut desk = Desk::new(TraceBounds::default());
+    desk.note(Way::In, "\n\nOPTIONS sip:a SIP/2.0\ni : x\n\n");
+    assert_eq!(desk.traces.recent()[0].first_line, "OPTIONS sip:a SIP/2.0");
+}
+
+#[test]
 fn what_has_no_call_id_is_not_kept() {
     let mut desk = Desk::new(TraceBounds::default());
     desk.note(Way::In, "OPTIONS sip:a SIP/2.0\n\n");
