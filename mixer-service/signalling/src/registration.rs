@@ -81,11 +81,6 @@ impl Registration {
         self.holds() && self.way.is_some_and(|way| way.flow == flow)
     }
 
-    /// Whether it runs over this flow.
-    pub(crate) fn uses(&self, flow: FlowId) -> bool {
-        self.way.is_some_and(|way| way.flow == flow)
-    }
-
     pub(crate) fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.saturating_add(1);
         self.seq

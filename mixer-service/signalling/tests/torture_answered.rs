@@ -1,10 +1,9 @@
-//! The torture messages as a stranger sends them to an endpoint: it lives on, answers each as the standard asks, and never
-//! sends more than it got.
+//! The torture messages as a stranger sends them to an endpoint: it lives on, answers each as the standard asks, and
+//! never sends more than it got.
 
 #![expect(clippy::panic, reason = "so a test says what it got")]
 
 #[expect(dead_code, reason = "only reading asks for single messages")]
-#[expect(dead_code, reason = "shared with the test of reading")]
 mod torture;
 
 use std::net::SocketAddr;
@@ -76,10 +75,14 @@ impl Desk {
     }
 
     fn is_alive(&mut self) -> bool {
-        let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.9;branch=z9hG4bKalive\r\nMax-Forwards: 70\r\n\
-            From: <sip:probe@198.51.100.9>;tag=alive\r\nTo: <sip:192.0.2.1>\r\nCall-ID: alive@198.51.100.9\r\nCSeq: 1 OPTIONS\r\n\
-            Contact: <sip:probe@198.51.100.9>\r\nUser-Agent: a name that leaves room for what the answer has to carry besides\r\n\
-            Accept: application/sdp, application/media_control+xml, message/sipfrag, text/plain\r\nContent-Length: 0\r\n\r\n";
+        let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.9;branch=z9hG4bKalive\r\n\
+        Max-Forwards: 70\r\n\
+            From: <sip:probe@198.51.100.9>;tag=alive\r\nTo: <sip:192.0.2.1>\r\nCall-ID: alive@198.51.100.9\r\n\
+            CSeq: 1 OPTIONS\r\n\
+            Contact: <sip:probe@198.51.100.9>\r\n\
+            User-Agent: a name that leaves room for what the answer has to carry besides\r\n\
+            Accept: application/sdp, application/media_control+xml, message/sipfrag, text/plain\r\n\
+            Content-Length: 0\r\n\r\n";
         self.hear(options).answers.iter().any(|answer| answer.status == 200)
     }
 }

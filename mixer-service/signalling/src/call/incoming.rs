@@ -10,7 +10,7 @@ use super::{Call, NO_SOUND, Stage, by_us, silence};
 use crate::config::{CalledFrom, Transport};
 use crate::dialog::Dialog;
 use crate::endpoint::{ALLOW, Endpoint, SDP, SUPPORTED, Stamped, tag};
-use crate::event::{Refusal, SipEvent};
+use crate::event::{Output, Refusal, Refused, SipEvent};
 use crate::message::{Method, Name, Request, Response};
 use crate::sdp::OwnOffer;
 use crate::transaction::{LIFE_T1, Repeat};
@@ -262,6 +262,7 @@ impl Endpoint {
                 Ok(offer) => (offer.answer(local, ours), Some(offer.remote().clone()), None),
                 Err(error) => {
                     let status = error.status();
+                    self.audit_sound(&call, &arrival.server, status);
                     call.stage = Stage::Waiting(arrival);
                     return self.decline(
                         now,
@@ -292,6 +293,19 @@ impl Endpoint {
         }));
         self.respond(now, &server, &response);
         self.put_back(call);
+    }
+
+    fn audit_sound(&mut self, call: &Call, server: &Arc<str>, status: u16) {
+        if let Some(way) = self.servers.get(server).map(|server| server.way) {
+            let refused = Refused {
+                source: way.to,
+                peer: call.peer,
+                method: "INVITE",
+                status: Some(status),
+                reason: Refusal::Sound,
+            };
+            self.output.push_back(Output::Audit(refused));
+        }
     }
 
     fn put_back_unless_waiting(&mut self, call: Box<Call>) {

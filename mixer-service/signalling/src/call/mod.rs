@@ -110,6 +110,11 @@ impl Call {
         }
     }
 
+    /// Whether it is a call of ours that nobody has answered.
+    pub(crate) const fn is_placing(&self) -> bool {
+        matches!(self.stage, Stage::Placing(_))
+    }
+
     /// When it is to be woken next.
     fn due(&self) -> Option<Instant> {
         let stage = match &self.stage {
@@ -222,6 +227,7 @@ impl Endpoint {
         if let Some(Reinvited { server, .. }) = call.reinvited.take() {
             self.stop_repeating(now, &server);
         }
+        self.let_go(now, &call);
         self.tell(SipEvent::Ended { call: call.key, cause });
     }
 

@@ -532,6 +532,18 @@ impl Endpoint {
         }
     }
 
+    /// Nobody waits any more for the answer to an INVITE: its transaction does not for ever either.
+    pub(super) fn let_go(&mut self, now: Instant, call: &Call) {
+        let until = now + self.config.timers.t1 * LIFE_T1;
+        if let Stage::Placing(placing) = &call.stage
+            && let Some(key) = placing.client
+            && let Some(client) = self.clients.get_mut(&key)
+        {
+            client.give_up_at(until);
+            self.set_client_alarm(key);
+        }
+    }
+
     /// The CANCEL has the INVITE's Via, number and route (section 9.1).
     fn cancel_invite(&mut self, now: Instant, key: ClientKey) {
         let give_up = now + self.config.timers.t1 * LIFE_T1;

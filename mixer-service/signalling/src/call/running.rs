@@ -277,7 +277,9 @@ impl Endpoint {
         let mut parcel = Parcel::new(owner, request);
         let hop = call.dialog.hop;
         parcel.candidates.push_back((hop.transport, hop.to));
-        parcel.name = hop.to.ip().to_string().into();
+        // A certificate is in the name that the settings know; a Contact is mostly a bare address.
+        let server = call.peer.and_then(|id| self.peer(id)).and_then(|peer| peer.server.as_ref());
+        parcel.name = server.map_or_else(|| hop.to.ip().to_string(), |server| server.host.clone()).into();
         parcel.hint = Some(hop.flow);
         parcel.peer = call.peer;
         self.post(now, parcel);

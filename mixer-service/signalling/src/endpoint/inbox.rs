@@ -144,19 +144,19 @@ impl Endpoint {
     /// The call that a request with this To tag belongs to: tag, Call-ID and the other side's tag all have to be right.
     pub(crate) fn dialog_of(&self, to_tag: &str, request: &Request) -> Option<CallKey> {
         let key = *self.dialogs.get(&untag(to_tag)?)?;
-        self.calls.get(&key).filter(|call| call.dialog.is_of(request)).map(|_| key)
+        let call = self.calls.get(&key)?;
+        // A call of ours has no dialog before somebody answers it.
+        (!call.is_placing() && call.dialog.is_of(request)).then_some(key)
     }
 
     /// ACK: of a refusal by its transaction, of an acceptance by its dialog. Nobody is ever answered for one.
     fn ack(&mut self, now: Instant, key: &Arc<str>, stamped: &Stamped) {
         if self.servers.get_mut(key).is_some_and(crate::transaction::Server::acknowledge_refusal) {
-            if stamped.peer.is_none() {
-                self.prove(now, stamped.source.ip());
-            }
             return self.let_rest(now, key);
         }
         let call = stamped.request.to_tag().and_then(|tag| self.dialog_of(tag, &stamped.request));
         if let Some(call) = call {
+            // Only who heard our answer knows the tag in it.
             if stamped.peer.is_none() {
                 self.prove(now, stamped.source.ip());
             }

@@ -116,6 +116,17 @@ fn a_stranger_who_repeats_himself_or_has_proved_himself_is_served_like_anybody()
 }
 
 #[test]
+fn an_ack_that_anybody_could_write_proves_nothing() {
+    let mut world = World::new(12);
+    let hand = Hand::stranger();
+    hand.send(&mut world, hand.request("INVITE", 1, "", &sdp("192.0.2.66", "sendrecv")));
+    let call = world.incoming(OURS);
+    world.order(OURS, Order::Refuse(call, 403, String::new()));
+    hand.send(&mut world, hand.request("ACK", 1, ";tag=guessed", "").replace("1ACK", "1INVITE"));
+    assert!(!world.sides[OURS].endpoint.is_proven(world.now, hand.me.ip()));
+}
+
+#[test]
 fn usual_questions_of_strangers_are_answered_with_no_more_bytes() {
     let mut world = World::new(5);
     let hand = Hand::stranger();

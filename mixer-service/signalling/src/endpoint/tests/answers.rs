@@ -124,6 +124,7 @@ fn no_sound_in_common_is_488_and_no_sdp_is_415() {
     let refused = hand.answer(&mut world);
     assert_eq!(status(&refused), 488, "{refused}");
     assert!(refused.contains("Warning: 305 "), "{refused}");
+    assert_eq!(world.sides[OURS].audits[0].reason.code(), "sound");
     assert_eq!(world.ended(OURS).status, Some(488));
     hand.send(&mut world, hand.request("ACK", 1, &to_tag(&refused), "").replace("1ACK", "1INVITE"));
     let xml = hand.request("INVITE", 2, "", &offer).replace("application/sdp", "application/xml");
