@@ -268,15 +268,25 @@ fn a_weaker_form_than_asked_for_is_refused() {
     let mut desk = Desk::new();
     let header = desk.answered(1);
     let count = header.replace("nc=00000001", "nc=1");
+    let uncovered = header.replace(", qop=auth", "");
     let session = header.replace("algorithm=MD5", "algorithm=MD5-sess");
     let challenges = desk.challenger.challenge(desk.now, SOURCE, "biloxi.com", false);
     let without_qop = challenges[0].replace(", qop=\"auth\"", "");
     let old = answer(&[&without_qop], &INVITE, &bob(), "c").unwrap();
     let whole = answer(&[&challenges[0].replace("\"auth\"", "\"auth-int\"")], &INVITE, &bob(), "c").unwrap();
     let longer = answer(&[&challenges[0].replace("SHA-256", "SHA-512-256")], &INVITE, &bob(), "c").unwrap();
-    for header in
-        [&*old, &*whole, &*longer, &*count, &*session, "", "Digest", "Digest username=\"bob\"", "Basic Ym9iOng="]
-    {
+    for header in [
+        &*old,
+        &*whole,
+        &*longer,
+        &*count,
+        &*session,
+        &*uncovered,
+        "",
+        "Digest",
+        "Digest username=\"bob\"",
+        "Basic Ym9iOng=",
+    ] {
         assert_eq!(desk.weigh(&claim(header)), Verdict::Refused, "{header}");
     }
 }

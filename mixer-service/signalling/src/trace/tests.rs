@@ -77,6 +77,13 @@ a=sendrecv
 }
 
 #[test]
+fn a_folded_line_is_one_line() {
+    let text =
+        redact(b"OPTIONS sip:a@b SIP/2.0\r\nTo: \"A\"\r\n\t<sip:a@b>\r\n ;tag=1\r\nCSeq: 1 OPTIONS\r\n\r\n", Way::In);
+    assert!(text.contains("To: \"…\" <sip:a@b>;tag=1\nCSeq: 1 OPTIONS\n"), "{text}");
+}
+
+#[test]
 fn keys_told_by_info_are_counted_not_shown() {
     for (kind, body) in [
         ("application/dtmf-relay", "Signal=7\r\nDuration=160\r\n"),
