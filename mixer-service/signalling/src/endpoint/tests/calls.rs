@@ -1,8 +1,8 @@
 //! Calls between two endpoints, begun and ended in every way.
 
 use super::world::{OURS, THEIRS, World, media};
-use crate::event::{Order, SipEvent};
-use crate::types::{Cause, Codec, EndedBy};
+use crate::event::{Input, Order, SipEvent};
+use crate::types::{Cause, Codec, EndedBy, LocalMedia};
 
 #[test]
 fn a_call_is_made_answered_and_ended() {
@@ -137,6 +137,58 @@ fn nobody_decides_and_the_call_is_given_up_after_three_minutes() {
     world.pass_s(181);
     assert_eq!(world.ended(OURS).status, Some(480));
     assert_eq!(world.ended(THEIRS).status, Some(480));
+    world.assert_empty();
+}
+
+#[test]
+fn a_call_over_ipv6() {
+    let mut world = World::at(["[2001:db8::1]:5060", "[2001:db8::2]:5070"], 12, |_| {}, |_| {});
+    let media = |port| LocalMedia { ip: "2001:db8::9".parse().unwrap(), port };
+    let mut invite = world.invite();
+    invite.local = media(40_000);
+    world.order(THEIRS, Order::Place(invite));
+    let call = world.incoming(OURS);
+    world.order(OURS, Order::Answer(call, media(20_000)));
+    assert_eq!(world.established(THEIRS).address, "[2001:db8::9]:20000".parse().unwrap());
+    world.established(OURS);
+    let invite = world.wire.iter().find(|sent| sent.starts_with("INVITE")).unwrap();
+    assert!(invite.starts_with("INVITE sip:884711%23@[2001:db8::1]:5060 SIP/2.0\r\n"), "{invite}");
+    assert!(invite.contains("Via: SIP/2.0/UDP [2001:db8::2]:5070;"), "{invite}");
+    assert!(invite.contains("Contact: <sip:[2001:db8::2]:5070>"), "{invite}");
+    world.order(OURS, Order::HangUp(call, String::new()));
+    world.ended(THEIRS);
+    world.ended(OURS);
+    world.assert_empty();
+}
+
+#[test]
+fn behind_a_nat_the_address_that_others_see_is_told() {
+    let outside = "203.0.113.5".parse().unwrap();
+    let mut world = World::with(13, |ours| ours.advertised_v4 = Some(outside), |_| {});
+    world.place();
+    let call = world.incoming(OURS);
+    world.order(OURS, Order::Answer(call, media(20_000)));
+    assert_eq!(world.established(THEIRS).address, "203.0.113.5:20000".parse().unwrap());
+    let answer = world.wire.iter().find(|sent| sent.starts_with("SIP/2.0 200")).unwrap();
+    assert!(answer.contains("Contact: <sip:203.0.113.5:5060>;isfocus\r\n"), "{answer}");
+    assert!(answer.contains("c=IN IP4 203.0.113.5\r\n"), "{answer}");
+}
+
+#[test]
+fn other_settings_leave_a_running_call_alone() {
+    let mut world = World::new(14);
+    let (placed, _) = world.talking();
+    let mut config = world.sides[OURS].endpoint.config.clone();
+    config.peers.clear();
+    config.limits.calls = 0;
+    world.input(OURS, Input::Config(config));
+    world.order(THEIRS, Order::Hold(placed, true));
+    assert!(!world.reoffered(OURS).listens);
+    world.place();
+    world.reoffered(THEIRS);
+    assert_eq!(world.ended(THEIRS).status, Some(503));
+    world.order(THEIRS, Order::HangUp(placed, String::new()));
+    world.ended(OURS);
     world.assert_empty();
 }
 

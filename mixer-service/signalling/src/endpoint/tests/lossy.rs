@@ -54,6 +54,54 @@ fn play(seed: u64, lost_percent: u64) -> bool {
     up == [true, true]
 }
 
+/// Orders of every kind at any moment, also senseless ones, over a bad network: no panic, and in the end nothing is left.
+#[test]
+fn any_order_at_any_moment_leaves_nothing() {
+    for seed in 1..=150_u64 {
+        let mut world = World::new(seed);
+        world.link = Link {
+            lost_percent: seed % 20,
+            doubled_percent: 5,
+            delay: (Duration::from_millis(1), Duration::from_millis(300)),
+        };
+        let mut known = [Vec::new(), Vec::new()];
+        let mut dice = seed;
+        for _ in 0..60 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let roll = usize::try_from(dice >> 40).unwrap();
+            let side = roll % 2;
+            let call = known[side].get(roll / 7 % known[side].len().max(1)).copied();
+            match (roll / 16 % 10, call) {
+                (0 | 1, _) => {
+                    let invite = world.invite();
+                    known[side].push(invite.call);
+                    world.order(side, Order::Place(invite));
+                }
+                (2, Some(call)) => world.order(side, Order::Ring(call)),
+                (3 | 4, Some(call)) => world.order(side, Order::Answer(call, media(20_000))),
+                (5, Some(call)) => world.order(side, Order::Hold(call, roll.is_multiple_of(3))),
+                (6, Some(call)) => world.order(side, Order::Probe(call)),
+                (7, Some(call)) => world.order(side, Order::Press(call, crate::types::Digit('1'))),
+                (8, Some(call)) => world.order(side, Order::HangUp(call, String::new())),
+                (9, Some(call)) => world.order(side, Order::Refuse(call, 486, String::new())),
+                _ => {}
+            }
+            world.pass(Duration::from_millis(u64::try_from(roll % 700).unwrap()));
+            for side in [OURS, THEIRS] {
+                while let Some(event) = world.sides[side].events.pop_front() {
+                    if let SipEvent::Incoming { call, .. } = event {
+                        known[side].push(call);
+                    }
+                }
+            }
+        }
+        for side in [OURS, THEIRS] {
+            world.order(side, Order::Shutdown(String::new()));
+        }
+        world.assert_empty();
+    }
+}
+
 #[test]
 fn without_loss_every_call_comes_up() {
     assert!((1..=60).all(|seed| play(seed, 0)));

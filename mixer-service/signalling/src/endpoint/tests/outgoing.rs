@@ -64,6 +64,23 @@ fn an_invite_of_ours_says_what_we_can() {
 }
 
 #[test]
+fn a_request_that_nobody_answers_is_repeated_as_the_standard_wants() {
+    let mut placed = placed();
+    let start = placed.world.now;
+    // Seconds since the INVITE arrived here: it waits twice as long each time (timer A), and 32 s in all (timer B).
+    for expected in [500, 1_500, 3_500, 7_500, 15_500, 31_500] {
+        assert_eq!(placed.next(), placed.invite);
+        assert_eq!((placed.world.now - start).as_millis(), expected);
+    }
+    assert_eq!(placed.world.ended(OURS).by, EndedBy::Silence);
+    let target = Target { host: "10.0.0.3".to_owned(), port: None, transport: Transport::Udp };
+    placed.world.order(OURS, Order::Options { token: 1, target, peer: None });
+    placed.world.pass_s(40);
+    // Timer E stops growing at four seconds.
+    assert_eq!(placed.world.hand.len(), 11);
+}
+
+#[test]
 fn every_repetition_of_the_answer_is_acknowledged() {
     let mut placed = placed();
     placed.answer("a");

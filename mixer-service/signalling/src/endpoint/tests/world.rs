@@ -108,8 +108,18 @@ impl World {
 
     /// A world whose settings are changed before it begins.
     pub(super) fn with(seed: u64, ours: impl FnOnce(&mut Config), theirs: impl FnOnce(&mut Config)) -> Self {
+        Self::at(["10.0.0.1:5060", "10.0.0.2:5060"], seed, ours, theirs)
+    }
+
+    /// A world at these addresses.
+    pub(super) fn at(
+        addresses: [&str; 2],
+        seed: u64,
+        ours: impl FnOnce(&mut Config),
+        theirs: impl FnOnce(&mut Config),
+    ) -> Self {
         let now = crate::some_instant();
-        let [a, b]: [SocketAddr; 2] = ["10.0.0.1:5060".parse().unwrap(), "10.0.0.2:5060".parse().unwrap()];
+        let [a, b]: [SocketAddr; 2] = addresses.map(|address| address.parse().unwrap());
         let mut ours_config = config_at(a);
         ours_config.peers = vec![peer_at(b)];
         ours(&mut ours_config);
