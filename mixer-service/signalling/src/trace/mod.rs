@@ -153,6 +153,14 @@ impl Traces {
         self.order.insert(trace.turn(), name);
     }
 
+    /// Says that the message kept last belongs to a call: for who learns of a call by that message.
+    pub fn bind_latest(&mut self, call: CallKey) {
+        let latest = [(true, self.turn), (false, self.turn)].iter().find_map(|turn| self.order.get(turn));
+        if let Some(call_id) = latest.cloned() {
+            self.bind(call, &call_id);
+        }
+    }
+
     /// The messages of a call, the oldest first.
     #[must_use]
     pub fn of(&self, call: CallKey) -> Option<&[Entry]> {

@@ -375,3 +375,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_call_can_be_bound_to_the_message_kept_last() {
+    let now = some_instant();
+    let mut traces = Traces::new(TraceBounds::default());
+    for call_id in ["one", "two"] {
+        let message = INVITE.replace("a84b4c76e66710@192.0.2.7", call_id);
+        traces.note(now, Way::In, peer(), Transport::Udp, message.as_bytes());
+    }
+    traces.bind_latest(CallKey(7));
+    traces.bind_latest(CallKey(7));
+    let bound: Vec<_> = traces.recent().into_iter().map(|kept| (kept.call_id, kept.call)).collect();
+    assert_eq!(bound, [("two", Some(CallKey(7))), ("one", None)]);
+}
