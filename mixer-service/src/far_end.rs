@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use mixer_signalling as signalling;
 
 use crate::engine::{Codec, Keying, Remote, Rtcp, Srtp, Suite};
-use crate::sip;
 
 /// The far end as signalling describes it; `peer_ip` is where his signalling comes from, and `in_band_digits` whether his
 /// trunk's keys come in the sound although telephone events were agreed on.
@@ -50,20 +49,4 @@ fn suite(suite: signalling::CryptoSuite) -> Suite {
 
 fn keying(keying: signalling::Keying) -> Keying {
     Keying { key: keying.key, salt: keying.salt }
-}
-
-impl From<&sip::RemoteMedia> for Remote {
-    fn from(remote: &sip::RemoteMedia) -> Self {
-        let codec = match remote.codec {
-            sip::Codec::Pcma => Codec::ALaw,
-            sip::Codec::Pcmu => Codec::MuLaw,
-        };
-        Self {
-            payload_type: remote.payload_type,
-            telephone_event: remote.telephone_event,
-            comfort_noise: remote.comfort_noise,
-            packet_ms: remote.packet_ms,
-            ..Self::plain(remote.address, codec)
-        }
-    }
 }

@@ -21,9 +21,7 @@ use std::time::Instant;
 use dialroom_host::Clock;
 pub use metrics::{EngineMetrics, LATENESS_BOUNDS_US};
 use mixer_media::{Bridge, Command};
-pub use mixer_media::{
-    Clip, Codec, Frame, Keying, Remote, RoomKey, Rtcp, Srtp, StreamId, StreamStatistics, Suite,
-};
+pub use mixer_media::{Clip, Codec, Frame, Keying, Remote, RoomKey, Rtcp, Srtp, StreamId, StreamStatistics, Suite};
 use rand_core::RngCore;
 use tokio::sync::mpsc;
 

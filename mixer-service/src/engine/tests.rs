@@ -129,6 +129,42 @@ fn keys_prompts_and_farewell_are_reported_in_their_order() {
 }
 
 #[test]
+fn a_key_of_signalling_is_told_once() {
+    let ((ours, mut reports), (telephones, _theirs)) = (engine(), engine());
+    let id = call(&ours, &telephones, 1);
+    for key in ['4', '#'] {
+        ours.pressed(id, key);
+    }
+    let keyed = wait_for(&mut reports, |report| *report == Report::Digit(id, '#'));
+    assert_eq!(keyed, ['4', '#'].map(|key| Report::Digit(id, key)));
+}
+
+#[test]
+fn reports_leave_and_arrive_by_the_port_above_the_sounds() {
+    // A range outside the one that the system gives ports from; the next port is then free as a rule.
+    let start = || Engine::start((21_000, 24_999), 46).unwrap();
+    let ((ours, mut reports), (telephones, mut theirs)) = (start(), start());
+    let id = StreamId(1);
+    let ports = [&ours, &telephones].map(|engine| engine.open(id, LOOPBACK).unwrap());
+    for (engine, port) in [(&ours, ports[1]), (&telephones, ports[0])] {
+        let rtcp = Rtcp::Address(SocketAddr::new(LOOPBACK, port + 1));
+        engine.connect(id, Remote { rtcp, ..remote(port, Codec::ALaw) });
+    }
+    ours.play(id, vec![clip(500.0, 3200)], 1);
+    wait_for(&mut reports, |report| matches!(report, Report::Played(..)));
+    ours.close(id, false);
+    wait_for(&mut reports, |report| matches!(report, Report::Closed(..)));
+    // Until then the goodbye was taken from its port.
+    telephones.play(id, vec![clip(500.0, 3200)], 1);
+    wait_for(&mut theirs, |report| matches!(report, Report::Played(..)));
+    telephones.close(id, false);
+    let seen = wait_for(&mut theirs, |report| matches!(report, Report::Closed(..)));
+    let Some(Report::Closed(_, statistics)) = seen.last() else { panic!() };
+    assert_eq!(ours.metrics().streams_without_reports + telephones.metrics().streams_without_reports, 0);
+    assert!(statistics.packets_rtcp >= 1 && statistics.rtcp_goodbyes == 1, "{statistics:?}");
+}
+
+#[test]
 fn an_engine_without_streams_does_not_beat() {
     let (ours, mut reports) = engine();
     ours.open(StreamId(1), LOOPBACK).unwrap();

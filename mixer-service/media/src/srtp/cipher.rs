@@ -1,10 +1,11 @@
-//! The two ways of encrypting a packet, on session keys. AES-GCM and HMAC are `ring`'s; AES in counter mode, which `ring` does
-//! not offer, is the block cipher of `aes` and a counter.
+//! The two ways of encrypting a packet, on session keys. AES-GCM is `ring`'s; AES in counter mode, which `ring` does not offer, is
+//! the block cipher of `aes` and a counter, and HMAC-SHA1, which `ring` has without the processor's help, is that of `sha1`.
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes256, Block};
+use hmac::{Hmac, Mac};
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hmac;
+use sha1::Sha1;
 use subtle::ConstantTimeEq;
 
 use super::keys::{Keys, Kind};
@@ -60,7 +61,7 @@ pub(super) fn keystream(cipher: &BlockCipher, start: [u8; 16], bytes: &mut [u8])
 
 /// A direction and kind, ready for packets.
 pub(super) enum Cipher {
-    Counter { cipher: Box<BlockCipher>, hmac: Box<hmac::Key>, salt: [u8; 14], tag: usize },
+    Counter { cipher: Box<BlockCipher>, hmac: Box<Hmac<Sha1>>, salt: [u8; 14], tag: usize },
     Gcm { key: Option<Box<LessSafeKey>>, salt: [u8; 12] },
 }
 
@@ -79,12 +80,11 @@ impl Cipher {
             (Suite::AesCm128Sha1Tag32, Kind::Rtcp) | (Suite::AesCm128Sha1Tag80, _) => 10,
             (Suite::AesGcm128 | Suite::AesGcm256, _) => return Self::gcm(suite, &keys),
         };
-        Self::Counter {
-            cipher: Box::new(BlockCipher::new(suite, &keys.encryption)),
-            hmac: Box::new(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys.authentication)),
-            salt: keys.salt,
-            tag,
-        }
+        let cipher = Box::new(BlockCipher::new(suite, &keys.encryption));
+        // HMAC takes a whole block as its key; a shorter one is the same with zeros behind it (RFC 2104 section 2).
+        let mut block = [0; 64];
+        block[..keys.authentication.len()].copy_from_slice(&keys.authentication);
+        Self::Counter { cipher, hmac: Box::new(Hmac::new(&block.into())), salt: keys.salt, tag }
     }
 
     pub(super) fn gcm(suite: Suite, keys: &Keys) -> Self {
@@ -114,7 +114,7 @@ impl Cipher {
                 keystream(cipher, counter_start(salt, place), packet.get_mut(clear..len)?);
                 let len = extra.append(packet, len)?;
                 let sum = authenticate(hmac, &packet[..len], extra);
-                packet.get_mut(len..len + tag)?.copy_from_slice(&sum.as_ref()[..*tag]);
+                packet.get_mut(len..len + tag)?.copy_from_slice(&sum[..*tag]);
                 Some(len + tag)
             }
             Self::Gcm { key, salt } => {
@@ -136,7 +136,7 @@ impl Cipher {
                 let len = packet.len().checked_sub(*tag).filter(|len| *len >= clear).ok_or(Refused::Malformed)?;
                 let (body, theirs) = packet.split_at_mut(len);
                 let sum = authenticate(hmac, body, extra);
-                if !bool::from(sum.as_ref()[..*tag].ct_eq(theirs)) {
+                if !bool::from(sum[..*tag].ct_eq(theirs)) {
                     return Err(Refused::Tag);
                 }
                 let end = len - extra.on_wire();
@@ -211,13 +211,13 @@ impl Extra {
     }
 }
 
-fn authenticate(key: &hmac::Key, bytes: &[u8], extra: Extra) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(key);
-    context.update(bytes);
+fn authenticate(key: &Hmac<Sha1>, bytes: &[u8], extra: Extra) -> [u8; 20] {
+    let mut sum = key.clone();
+    sum.update(bytes);
     if let Extra::RollOver(counter) = extra {
-        context.update(&counter.to_be_bytes());
+        sum.update(&counter.to_be_bytes());
     }
-    context.sign()
+    sum.finalize().into_bytes().into()
 }
 
 /// RFC 3711 section 4.1.1: salt, SSRC and index, each at its place, and sixteen bits to count blocks with.

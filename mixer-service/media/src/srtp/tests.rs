@@ -126,6 +126,24 @@ fn reports_under_gcm_are_as_the_standard_has_them() {
     assert_eq!(packet[..len], plain);
 }
 
+/// What libsrtp 2 makes of the same packets and key; its first report is number 1.
+#[test]
+fn counter_mode_and_its_tags_are_as_another_implementation_writes_them() {
+    let keying =
+        Keying { key: padded("0102030405060708090a0b0c0d0e0f10"), salt: padded("6465666768696a6b6c6d6e6f7071") };
+    let encrypted = "80081234000000a0000000072ed2307c76970a5b";
+    for (suite, tag) in [(Suite::AesCm128Sha1Tag80, "ebf31be907873879aca5"), (Suite::AesCm128Sha1Tag32, "ebf31be9")] {
+        let mut protect = Protect::new(suite, &keying);
+        let plain = bytes("80081234000000a0000000070102030405060708");
+        assert_eq!(protected(&mut protect, &plain), bytes(&format!("{encrypted}{tag}")));
+        let mut report = bytes("80c9000100000007");
+        report.resize(8 + TRAILER_MAX, 0);
+        protect.rtcp(&mut report.clone(), 8).unwrap();
+        let len = protect.rtcp(&mut report, 8).unwrap();
+        assert_eq!(report[..len], bytes("80c90001000000078000000118ec933f8051c54cc1f3"));
+    }
+}
+
 #[test]
 fn what_one_side_encrypts_the_other_reads_across_the_round_of_sequence_numbers() {
     for suite in SUITES {
