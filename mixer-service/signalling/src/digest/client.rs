@@ -6,8 +6,8 @@ use super::hash::{Algorithm, Protection, Sum};
 use super::params::{Params, escaped};
 use crate::config::Credentials;
 
-/// Answers in a row without one that is accepted; the third challenge means that they are wrong (CVE-2020-28242: whoever
-/// goes on can be kept busy for ever).
+/// Answers in a row without one that is accepted; the third challenge means that they are wrong (CVE-2020-28242:
+/// whoever goes on can be kept busy for ever).
 const MAX_ATTEMPTS: u8 = 2;
 
 /// The request that proves itself.
@@ -21,18 +21,19 @@ pub struct Ask<'a> {
     pub body: &'a [u8],
 }
 
-/// Whose challenges are answered. A password that is hashed for a realm not ours is a gift to its owner (CVE-2021-41158).
+/// Whose challenges are answered. A password that is hashed for a realm not ours is a gift to its owner
+/// (CVE-2021-41158).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Realms<'a> {
     /// Of this realm alone.
     Only(&'a str),
-    /// Of whichever realm comes first, and from then on of that alone: for responses that are known to come from the server
-    /// that the settings name.
+    /// Of whichever realm comes first, and from then on of that alone: for responses that are known to come from the
+    /// server that the settings name.
     First,
 }
 
-/// What is remembered of the challenges of one server: its realm, the nonce in use and how often it was used. `Debug` shows
-/// the count alone.
+/// What is remembered of the challenges of one server: its realm, the nonce in use and how often it was used. `Debug`
+/// shows the count alone.
 #[derive(Clone, Default)]
 pub struct NonceCount {
     realm: Option<String>,
@@ -66,8 +67,8 @@ enum Qop {
     AuthInt,
 }
 
-/// Answers the challenges of a 401 (`WWW-Authenticate`) or a 407 (`Proxy-Authenticate`): the value for `Authorization` or
-/// `Proxy-Authorization`. The strongest challenge that we can answer counts. `cnonce` is fresh and hard to guess.
+/// Answers the challenges of a 401 (`WWW-Authenticate`) or a 407 (`Proxy-Authenticate`): the value for `Authorization`
+/// or `Proxy-Authorization`. The strongest challenge that we can answer counts. `cnonce` is fresh and hard to guess.
 ///
 /// `None`: nothing of ours is asked for, or it was answered in vain already.
 pub fn answer_challenge<'a>(

@@ -18,8 +18,8 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm of an `algorithm` parameter, and whether it is the variant that makes a key for the session. Without a
-    /// parameter it is MD5 (RFC 7616 section 3.3).
+    /// The algorithm of an `algorithm` parameter, and whether it is the variant that makes a key for the session.
+    /// Without a parameter it is MD5 (RFC 7616 section 3.3).
     pub(super) fn of(parameter: Option<&str>) -> Option<(Self, bool)> {
         let Some(name) = parameter else { return Some((Self::Md5, false)) };
         let split = name.len().saturating_sub(SESSION.len());

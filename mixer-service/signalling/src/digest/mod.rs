@@ -1,7 +1,8 @@
 //! Digest authentication (RFC 7616, RFC 8760; RFC 3261 section 22), both ways.
 //!
-//! As a client we answer what our own telephone system asks, with the strongest hash it offers, and never twice in vain.
-//! As a server we ask with nonces that carry their own proof, so that a question costs no memory; only a right answer does.
+//! As a client we answer what our own telephone system asks, with the strongest hash it offers, and never twice in
+//! vain. As a server we ask with nonces that carry their own proof, so that a question costs no memory; only a right
+//! answer does.
 
 mod client;
 mod hash;

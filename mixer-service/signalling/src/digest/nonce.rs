@@ -1,5 +1,5 @@
-//! Nonces that prove themselves: the time they were made and a keyed sum over it, the asker's address and the realm. None is
-//! remembered before somebody uses it with the right password, so that asking costs nothing.
+//! Nonces that prove themselves: the time they were made and a keyed sum over it, the asker's address and the realm.
+//! None is remembered before somebody uses it with the right password, so that asking costs nothing.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -80,8 +80,8 @@ impl Challenger {
         Self { nonces: Nonces::new(now, secret) }
     }
 
-    /// Values for `WWW-Authenticate` or `Proxy-Authenticate` headers, one each, in this order. `stale` tells that only the
-    /// nonce was at fault.
+    /// Values for `WWW-Authenticate` or `Proxy-Authenticate` headers, one each, in this order. `stale` tells that only
+    /// the nonce was at fault.
     pub fn challenge(&mut self, now: Instant, source: IpAddr, realm: &str, stale: bool) -> Vec<String> {
         let nonce = self.nonces.draw(now, source, realm);
         let stale = if stale { ", stale=true" } else { "" };
@@ -121,8 +121,8 @@ impl Challenger {
 }
 
 impl<'a> Proof<'a> {
-    /// `None` for what nobody who was asked by us would write: another realm or resource, a hash that we did not offer, or
-    /// the form without `qop`, which can be played back.
+    /// `None` for what nobody who was asked by us would write: another realm or resource, a hash that we did not offer,
+    /// or the form without `qop`, which can be played back.
     fn read(claim: &Claim<'a>) -> Option<Self> {
         let params = Params::read(claim.header)?;
         let (algorithm, session) = Algorithm::of(params.get("algorithm"))?;
@@ -165,8 +165,8 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// Whether a digest was made for this request. Proxies on the way add parameters to the Request-URI or take them off; who
-/// is called and where must be the same.
+/// Whether a digest was made for this request. Proxies on the way add parameters to the Request-URI or take them off;
+/// who is called and where must be the same.
 fn is_same_resource(proved: &str, asked: &str) -> bool {
     proved == asked || (split_uri(proved).is_some() && split_uri(proved) == split_uri(asked))
 }

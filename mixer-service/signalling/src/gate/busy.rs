@@ -1,7 +1,7 @@
 //! The answer that costs nothing: 503, made of the request's own lines and forgotten at once (RFC 3261 section 8.2.7).
 //!
-//! It is never longer than what it answers: whoever sends in another's name gains nothing by us. So it also leaves `received`
-//! out, which is for proxies on the way; the datagram goes where the request came from.
+//! It is never longer than what it answers: whoever sends in another's name gains nothing by us. So it also leaves
+//! `received` out, which is for proxies on the way; the datagram goes where the request came from.
 
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hasher};

@@ -1,9 +1,9 @@
 //! Who may ask how much: looked at before anything is parsed, so that a flood costs a glance each.
 //!
-//! Telephone systems that the settings name pass; they are bounded by their lines. Strangers have a bucket each for what
-//! begins something and a larger one for what goes on, and all of them together have one more. Beyond it a few are told to
-//! come back later, the others hear nothing. Who looks for holes is banned for a while. Nothing here allocates for what is
-//! dropped, and the table of sources never grows.
+//! Telephone systems that the settings name pass; they are bounded by their lines. Strangers have a bucket each for
+//! what begins something and a larger one for what goes on, and all of them together have one more. Beyond it a few are
+//! told to come back later, the others hear nothing. Who looks for holes is banned for a while. Nothing here allocates
+//! for what is dropped, and the table of sources never grows.
 
 mod bucket;
 mod busy;
@@ -43,7 +43,8 @@ pub struct Budgets {
     pub miss_window: Duration,
     /// How long a ban lasts.
     pub ban: Duration,
-    /// Sources remembered; whoever was not heard of for longest is forgotten first. Read when the gate is built, not later.
+    /// Sources remembered; whoever was not heard of for longest is forgotten first. Read when the gate is built, not
+    /// later.
     pub sources: usize,
 }
 
@@ -226,8 +227,8 @@ impl Gate {
         }
     }
 
-    /// Counts a miss of a stranger: a wrong number, a wrong digest, a request inside a dialog that is none, a message that
-    /// cannot be read. Gives the length of the ban that follows, if one does.
+    /// Counts a miss of a stranger: a wrong number, a wrong digest, a request inside a dialog that is none, a message
+    /// that cannot be read. Gives the length of the ban that follows, if one does.
     pub fn miss(&mut self, now: Instant, source: IpAddr, reason: &'static str) -> Option<Duration> {
         let now_ns = self.ns(now);
         let budgets = self.budgets;

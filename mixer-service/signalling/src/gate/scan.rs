@@ -54,7 +54,8 @@ impl RawLine<'_> {
     }
 }
 
-/// The header lines of a message, those after the first line and up to the empty one. Lines without a colon are left out.
+/// The header lines of a message, those after the first line and up to the empty one. Lines without a colon are left
+/// out.
 pub(crate) fn lines(message: &[u8]) -> impl Iterator<Item = RawLine<'_>> {
     // Line breaks may come before the first line (RFC 3261 section 7.5).
     let message = message.trim_ascii_start();

@@ -1,5 +1,5 @@
-//! What is known of strangers, in a table that never grows: a source has eight places to stand, chosen by a keyed hash, and
-//! the one not heard of for longest makes room.
+//! What is known of strangers, in a table that never grows: a source has eight places to stand, chosen by a keyed hash,
+//! and the one not heard of for longest makes room.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::net::{IpAddr, Ipv6Addr};

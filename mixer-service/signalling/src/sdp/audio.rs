@@ -55,9 +55,9 @@ pub(super) fn formats(line: &Line<'_>) -> Vec<Format> {
 
 /// Chooses codec, events and noise.
 ///
-/// The codec in use stays where it can (a re-offer then changes no sound). Else the order that the settings name decides,
-/// but a codec with telephone events on its own clock goes before one without: a room and a PIN must be keyed, and most
-/// telephones press no key at all where no event was agreed.
+/// The codec in use stays where it can (a re-offer then changes no sound). Else the order that the settings name
+/// decides, but a codec with telephone events on its own clock goes before one without: a room and a PIN must be keyed,
+/// and most telephones press no key at all where no event was agreed.
 pub(super) fn choose(formats: &[Format], capabilities: &Capabilities, before: Option<Codec>) -> Option<Chosen> {
     let mut sounds: Vec<(Codec, u8)> = formats
         .iter()
@@ -213,8 +213,8 @@ pub(super) fn rtcp(line: &Line<'_>, sound: SocketAddr, terms: &Terms<'_>) -> Rtc
         .map_or(RtcpPath::Mux, RtcpPath::Address)
 }
 
-/// Nobody is made a target who did not ask: no group, no broadcast, not this machine's inside for who comes from outside,
-/// and not our own SIP port.
+/// Nobody is made a target who did not ask: no group, no broadcast, not this machine's inside for who comes from
+/// outside, and not our own SIP port.
 fn may_send_to(address: SocketAddr, terms: &Terms<'_>) -> Result<(), SdpError> {
     let (ip, near) = (address.ip(), terms.held_at.to_canonical());
     if ip.is_ipv4() != near.is_ipv4() {

@@ -84,9 +84,9 @@ fn read(value: &str) -> Option<CryptoLine> {
     Some(CryptoLine { tag, suite, key: read_key(suite, key)? })
 }
 
-/// Session parameters that change nothing for us: a window size, which is advice, and those that say themselves that they
-/// may be ignored (RFC 4568 section 6.3.7). `UNENCRYPTED_SRTP` and its like, key derivation rates and error correction
-/// are refused with their line.
+/// Session parameters that change nothing for us: a window size, which is advice, and those that say themselves that
+/// they may be ignored (RFC 4568 section 6.3.7). `UNENCRYPTED_SRTP` and its like, key derivation rates and error
+/// correction are refused with their line.
 fn is_harmless(parameter: &str) -> bool {
     parameter.starts_with('-') || parameter.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("WSH="))
 }

@@ -1,8 +1,8 @@
 //! Offer and answer (RFC 3264, RFC 8866), for audio alone.
 //!
 //! Reading is generous where telephones are careless (static payload types without a name, several lines, unknown
-//! attributes) and strict where an address would make us send to somebody who did not ask, or where encryption was asked
-//! for and would be lost. Nothing here knows a dialog: who offers when is decided above.
+//! attributes) and strict where an address would make us send to somebody who did not ask, or where encryption was
+//! asked for and would be lost. Nothing here knows a dialog: who offers when is decided above.
 
 mod audio;
 mod crypto;
@@ -26,8 +26,8 @@ use crate::types::RemoteMedia;
 pub struct Terms<'a> {
     /// Codecs and encryption that we have with him.
     pub capabilities: &'a Capabilities,
-    /// Where he signals from. Stands in for the address of an old-fashioned hold (`c=IN IP4 0.0.0.0`); sound goes to the
-    /// same family of addresses, and to this machine's own inside only if he signals from there.
+    /// Where he signals from. Stands in for the address of an old-fashioned hold (`c=IN IP4 0.0.0.0`); sound goes to
+    /// the same family of addresses, and to this machine's own inside only if he signals from there.
     pub held_at: IpAddr,
     /// Our own SIP sockets as others reach them, the advertised ones included: no sound is sent there.
     pub own_sip: &'a [SocketAddr],

@@ -30,7 +30,8 @@ struct OfferedLine {
     format: String,
 }
 
-/// How a line wants its sound carried (RFC 3551, 3711, 4585, 5124). Feedback messages may be offered; none are ever sent.
+/// How a line wants its sound carried (RFC 3551, 3711, 4585, 5124). Feedback messages may be offered; none are ever
+/// sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     Plain,
@@ -60,8 +61,8 @@ struct Candidate {
 }
 
 impl Offer {
-    /// Reads an offer. The first usable line wins; where we may encrypt, the first that can be encrypted does. `draw` gives
-    /// a fresh key wherever one is needed: in a re-offer only if he changed his.
+    /// Reads an offer. The first usable line wins; where we may encrypt, the first that can be encrypted does. `draw`
+    /// gives a fresh key wherever one is needed: in a re-offer only if he changed his.
     ///
     /// # Errors
     /// Why no line can be used; of several reasons the last line's.
@@ -169,8 +170,8 @@ fn crypto_of(line: &Line<'_>, profile: Profile, policy: Srtp) -> Result<Option<C
     }
 }
 
-/// The keys of both sides. An unchanged key of his keeps ours, so that the running cipher goes on; a new one begins a new
-/// cipher both ways, as whoever sits at the other end now may know nothing of the old one's counters.
+/// The keys of both sides. An unchanged key of his keeps ours, so that the running cipher goes on; a new one begins a
+/// new cipher both ways, as whoever sits at the other end now may know nothing of the old one's counters.
 fn agreed(line: &CryptoLine, terms: &Terms<'_>, draw: &mut dyn FnMut() -> Keying) -> MediaCrypto {
     let known = terms.before.and_then(|before| before.crypto);
     let same = known.filter(|known| known.suite == line.suite && known.theirs == line.key);

@@ -30,8 +30,8 @@ impl fmt::Debug for OwnOffer {
     }
 }
 
-/// An offer of ours, the codec in use first. Encryption that is optional is offered as keys on a plain line: whoever does
-/// not know them answers as if they were not there, and who requires them finds them.
+/// An offer of ours, the codec in use first. Encryption that is optional is offered as keys on a plain line: whoever
+/// does not know them answers as if they were not there, and who requires them finds them.
 #[must_use]
 pub fn own_offer(
     local: LocalMedia,
@@ -73,8 +73,8 @@ impl OwnOffer {
     /// Reads the answer.
     ///
     /// # Errors
-    /// When it refuses the sound, or agrees to something that was not offered: another codec, another key, or no key where
-    /// one is required.
+    /// When it refuses the sound, or agrees to something that was not offered: another codec, another key, or no key
+    /// where one is required.
     pub fn read_answer(&self, sdp: &[u8], terms: &Terms<'_>) -> Result<RemoteMedia, SdpError> {
         let description = Description::read(sdp).ok_or(SdpError::Unreadable)?;
         let line = description.lines.iter().find(|line| is_live_audio(line)).ok_or(SdpError::NoAudio)?;

@@ -1,7 +1,7 @@
 //! The lines of a session description (RFC 8866), borrowed and sorted to their place.
 //!
-//! Own code, because telephones write what a strict reader refuses as a whole: a session name in Latin-1, a `t=` without a
-//! number, lines out of order. Only lines that matter here are looked at; any other may say what it likes.
+//! Own code, because telephones write what a strict reader refuses as a whole: a session name in Latin-1, a `t=`
+//! without a number, lines out of order. Only lines that matter here are looked at; any other may say what it likes.
 
 /// More media lines than any telephone has; a longer description is unreadable.
 const MAX_LINES: usize = 16;

@@ -1,7 +1,7 @@
 //! What is left of addresses, numbers and free text when a message is kept.
 //!
-//! The rule is to show only what is known to be harmless. A number keeps its beginning, which says where it is from; its end
-//! is kept only where the text says it is a caller's, as what was dialled may have a room and a PIN behind it.
+//! The rule is to show only what is known to be harmless. A number keeps its beginning, which says where it is from;
+//! its end is kept only where the text says it is a caller's, as what was dialled may have a room and a PIN behind it.
 
 use std::net::Ipv6Addr;
 
@@ -132,8 +132,8 @@ fn sip_uri(out: &mut String, rest: &str, tail: Tail) {
     }
 }
 
-/// A host is shown unless it is a number without an `@` behind it, or has something else behind it than a port: a message
-/// cut short ends in the middle of a password.
+/// A host is shown unless it is a number without an `@` behind it, or has something else behind it than a port: a
+/// message cut short ends in the middle of a password.
 fn host(out: &mut String, host: &str) {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port),

@@ -1,7 +1,7 @@
 //! What was said on the wire, call by call, for whoever must find out why a call failed.
 //!
-//! Kept in memory alone and only as far as it may be shown (see `redact`): no credentials, no keys, no digits, numbers masked.
-//! Everything is bounded; a call that the endpoint knows stays longer than what strangers send.
+//! Kept in memory alone and only as far as it may be shown (see `redact`): no credentials, no keys, no digits, numbers
+//! masked. Everything is bounded; a call that the endpoint knows stays longer than what strangers send.
 
 mod ladder;
 mod mask;

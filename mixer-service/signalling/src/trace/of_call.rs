@@ -4,8 +4,8 @@ use crate::endpoint::Endpoint;
 use crate::types::CallKey;
 
 impl Endpoint {
-    /// The Call-ID of a call that is not over: for [`Traces::bind`](crate::Traces::bind), as soon as a call comes or was
-    /// placed.
+    /// The Call-ID of a call that is not over: for [`Traces::bind`](crate::Traces::bind), as soon as a call comes or
+    /// was placed.
     #[must_use]
     pub fn call_id(&self, call: CallKey) -> Option<&str> {
         self.calls.get(&call).map(|call| &*call.dialog.call_id)

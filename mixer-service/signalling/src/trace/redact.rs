@@ -1,7 +1,8 @@
 //! A message as it may be kept: what is known to be harmless stands as it came, everything else is hidden.
 //!
-//! Hidden are credentials, keys, digits told or dialled, names of people, and every header, attribute and body that is not
-//! known here. Hiding too much costs a question to the telephone system's own log; showing too much cannot be taken back.
+//! Hidden are credentials, keys, digits told or dialled, names of people, and every header, attribute and body that is
+//! not known here. Hiding too much costs a question to the telephone system's own log; showing too much cannot be taken
+//! back.
 
 use std::borrow::Cow;
 
