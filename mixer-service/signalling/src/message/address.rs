@@ -25,7 +25,7 @@ impl Address {
     }
 
     /// Reads one address, not a list. `None` where the grammar is broken: quotes or brackets that do not close, space
-    /// inside the brackets, a `,` or `?` in an address without brackets, a name without quotes that holds more than words.
+    /// inside the brackets, a `,` or `?` in an address without brackets, a name without quotes that is more than words.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let parts = Parts::of(value)?;

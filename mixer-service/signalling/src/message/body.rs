@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_part_is_found_among_others() {
-        let body = b"preface\r\n--b\r\nContent-Type: text/plain\r\n\r\n--bold\r\n--b\r\nc: Application/SDP; x=1\r\n\r\nv=0\r\n\r\n--b--\r\nend";
+        let body = b"preface\r\n--b\r\nContent-Type: text/plain\r\n\r\n--bold\r\n--b\r\n\
+        c: Application/SDP; x=1\r\n\r\nv=0\r\n\r\n--b--\r\nend";
         for content_type in ["multipart/mixed; boundary=b", "Multipart/Related;boundary=\"b\""] {
             let headers = headers(&[(Name::ContentType, content_type)]);
             assert_eq!(part(&headers, body, "application/sdp"), Some(&b"v=0\r\n"[..]), "{content_type}");

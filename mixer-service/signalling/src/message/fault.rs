@@ -53,7 +53,7 @@ fn way_back(request: &Request) -> Option<Fault> {
 const NEEDED: [Name; 4] = [Name::CallId, Name::CSeq, Name::From, Name::To];
 
 /// Headers of which a request may have one line. Those that are only shown to people (Subject, User-Agent, …) may stand
-/// twice: nobody is led astray, and some telephones systems add their own below the caller's.
+/// twice: nobody is led astray, and some telephone systems add their own below the caller's.
 const AT_MOST_ONCE: [Name; 17] = [
     Name::MaxForwards,
     Name::ContentType,

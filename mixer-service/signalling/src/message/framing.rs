@@ -20,7 +20,7 @@ pub enum Framed {
     KeepAlive(usize, bool),
     /// Not whole yet. It never waits for more than [`MAX_HEAD_BYTES`] and [`MAX_BODY_BYTES`] together.
     Partial,
-    /// Nothing that could become a message: the stream has to be closed. [`super::read`] may still find somebody to answer.
+    /// Nothing that could become a message: the stream has to be closed. [`super::read`] may still find whom to answer.
     Hopeless,
 }
 

@@ -12,7 +12,8 @@ pub const CSEQ_LIMIT: u32 = 1 << 31;
 /// Longest time in seconds that a header can name; a longer one counts as this one (RFC 3261 section 20.19: 2³²−1).
 pub const EXPIRES_LIMIT: u32 = u32::MAX;
 
-/// Headers in their order. Values are one line, trimmed, UTF-8. `Debug` shows names alone: values hold numbers and proofs.
+/// Headers in their order. Values are one line, trimmed, UTF-8. `Debug` shows names alone: values hold numbers and
+/// proofs.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Name, String)>);
 

@@ -29,7 +29,8 @@ fn host() -> impl Strategy<Value = String> {
 
 prop_compose! {
     fn sip_uri()(
-        sips in any::<bool>(), user in of("[ -~äß\u{0}]{1,12}"), password in of(TEXT), host in host(), port in of(any::<u16>()),
+        sips in any::<bool>(), user in of("[ -~äß\u{0}]{1,12}"), password in of(TEXT), host in host(),
+        port in of(any::<u16>()),
         params in params("[a-z][a-z0-9+;=?@ä-]{0,6}"), headers in vec(("[!-~]{1,6}", TEXT), 0..3),
     ) -> Uri {
         let scheme = if sips { Scheme::Sips } else { Scheme::Sip };
@@ -87,7 +88,9 @@ fn headers() -> impl Strategy<Value = Headers> {
 }
 
 prop_compose! {
-    fn request()(method in method(), uri in "[!-~ä]{1,40}", headers in headers(), body in vec(any::<u8>(), 0..60)) -> Request {
+    fn request()(
+        method in method(), uri in "[!-~ä]{1,40}", headers in headers(), body in vec(any::<u8>(), 0..60),
+    ) -> Request {
         Request { method, uri, headers, body }
     }
 }
@@ -111,12 +114,18 @@ fn respelt(name: &str, how: u8) -> String {
 }
 
 const MESSAGES: [&str; 2] = [
-    "INVITE sip:884711%23@pbx.example;user=phone SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK1, SIP/2.0/TLS \
-     [2001:db8::1];received=2001:db8::2\r\nRoute: <sip:proxy.example;lr>\r\nMax-Forwards: 70\r\nf: \"A, \\\"B\\\"\" <sip:+4930@b>;tag=1\r\n\
-     t: <tel:88;phone-context=+49>\r\ni: 1@h\r\nCSeq: 1 INVITE\r\nm: <sip:a@192.0.2.1;transport=tcp>;+sip.instance=\"<urn:x>\"\r\n\
-     Session-Expires: 1800;refresher=uac\r\nc: multipart/mixed;boundary=b\r\nContent-Length: 49\r\n\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--",
-    "SIP/2.0 401 Unauthorized\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: 1\r\n\
-     CSeq: 1 REGISTER\r\nWWW-Authenticate: Digest realm=\"x, y\",\r\n nonce=\"1\"\r\nRetry-After: 18 (a pause)\r\nl: 0\r\n\r\n",
+    "INVITE sip:884711%23@pbx.example;user=phone SIP/2.0\r\n\
+     Via: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK1, SIP/2.0/TLS \
+     [2001:db8::1];received=2001:db8::2\r\nRoute: <sip:proxy.example;lr>\r\nMax-Forwards: 70\r\n\
+     f: \"A, \\\"B\\\"\" <sip:+4930@b>;tag=1\r\n\
+     t: <tel:88;phone-context=+49>\r\ni: 1@h\r\nCSeq: 1 INVITE\r\n\
+     m: <sip:a@192.0.2.1;transport=tcp>;+sip.instance=\"<urn:x>\"\r\n\
+     Session-Expires: 1800;refresher=uac\r\nc: multipart/mixed;boundary=b\r\nContent-Length: 49\r\n\r\n--b\r\n\
+     Content-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--",
+    "SIP/2.0 401 Unauthorized\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+     To: <sip:a@b>;tag=2\r\nCall-ID: 1\r\n\
+     CSeq: 1 REGISTER\r\nWWW-Authenticate: Digest realm=\"x, y\",\r\n nonce=\"1\"\r\nRetry-After: 18 (a pause)\r\n\
+     l: 0\r\n\r\n",
 ];
 
 /// Everything that can be asked of a message.
@@ -173,7 +182,9 @@ proptest! {
     }
 
     #[test]
-    fn a_header_is_found_however_it_is_spelt(headers in headers(), how in vec(any::<u8>(), 20), space in vec("[ \t]{0,3}", 20), end in "\r?\n") {
+    fn a_header_is_found_however_it_is_spelt(
+        headers in headers(), how in vec(any::<u8>(), 20), space in vec("[ \t]{0,3}", 20), end in "\r?\n",
+    ) {
         let mut text = format!("OPTIONS sip:a SIP/2.0{end}");
         for (((name, value), how), space) in headers.iter().zip(&how).zip(&space) {
             let fold = if how % 3 == 0 { format!("{end} ") } else { String::new() };
@@ -197,7 +208,10 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_panics(which in 0..MESSAGES.len(), damage in vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..12)) {
+    fn no_damage_panics(
+        which in 0..MESSAGES.len(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..12),
+    ) {
         let mut bytes = MESSAGES[which].as_bytes().to_vec();
         for (at, byte, insert) in damage {
             let at = at.index(bytes.len());

@@ -151,7 +151,8 @@ fn a_broken_start_line_still_has_somebody_to_answer() {
 fn the_answer_repeats_what_answers_repeat_and_nothing_else() {
     let unreadable = read(format!("{HEAD}Subject: x\r\nl: 9\r\n\r\n").as_bytes()).unwrap_err();
     let answer = String::from_utf8(unreadable.answer().unwrap()).unwrap();
-    let head = "SIP/2.0 400 Body Too Short\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:88@b>;tag=";
+    let head = "SIP/2.0 400 Body Too Short\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK1\r\n\
+    From: <sip:a@b>;tag=1\r\nTo: <sip:88@b>;tag=";
     let tail = "\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
     assert!(answer.starts_with(head) && answer.ends_with(tail), "{answer}");
     let again = read(format!("{HEAD}Subject: y\r\nl: 9\r\n\r\n").as_bytes()).unwrap_err();

@@ -30,11 +30,11 @@ impl Request {
         super::write::request(self)
     }
 
-    /// Notes in the topmost Via where the request really came from ([`Via::stamp`]).
+    /// Notes in the topmost Via where the request really came from (RFC 3261 section 18.2.1, RFC 3581 section 4).
     pub fn stamp(&mut self, source: SocketAddr) {
-        if let Some(mut via) = self.top_via() {
-            via.stamp(source);
-            self.headers.replace_first(&Name::Via, &via.to_string());
+        let stamped = self.headers.list(&Name::Via).next().and_then(|via| super::via::stamped(via, source));
+        if let Some(stamped) = stamped {
+            self.headers.replace_first(&Name::Via, &stamped);
         }
     }
 

@@ -18,8 +18,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer with what each answer repeats (RFC 3261 section 8.2.6.2): every Via, From, To, Call-ID, CSeq. A tag is not
-    /// added, see [`Response::tag`]; what the request lacks, the answer lacks.
+    /// An answer with what each answer repeats (RFC 3261 section 8.2.6.2): every Via, From, To, Call-ID, CSeq. A tag is
+    /// not added, see [`Response::tag`]; what the request lacks, the answer lacks.
     #[must_use]
     pub fn to(request: &Request, status: u16) -> Self {
         let mut headers = Headers::new();

@@ -33,8 +33,8 @@ impl Scheme {
 }
 
 /// An address. Escapes are resolved in user, password, parameters and headers, and written again by `Display`; whoever
-/// must repeat an address to the letter keeps the text it came in ([`super::uri_in`]). `Debug` shows neither user, password
-/// nor headers.
+/// must repeat an address to the letter keeps the text it came in ([`super::uri_in`]). `Debug` shows neither user,
+/// password nor headers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Uri {
     /// Which kind.
@@ -110,7 +110,9 @@ impl Uri {
         let (host, port) = host_port(hostport)?;
         let (user, password) =
             match userinfo.map(|info| info.split_once(':').map_or((info, None), |(u, p)| (u, Some(p)))) {
-                Some(("", _)) => return None,
+                // Some gateways write an empty user for callers without a number.
+                Some(("", None)) => (None, None),
+                Some(("", Some(_))) => return None,
                 Some((user, password)) => (Some(unescaped(user)), password.map(unescaped)),
                 None => (None, None),
             };
@@ -237,7 +239,7 @@ mod tests {
         assert_eq!(uri.params.get("transport"), Some("TCP"));
         assert!(uri.is_loose() && uri.is_sip());
         assert_eq!(uri.headers, [("Subject".to_owned(), "a b".to_owned()), ("x".to_owned(), String::new())]);
-        assert_eq!(read("sips:host").user, None);
+        assert_eq!((read("sips:host").user, read("sip:@host").user), (None, None));
         assert_eq!(read("tel:+49-30;phone-context=a.example").user.as_deref(), Some("+49-30"));
         assert_eq!(read("urn:service:sos").host, "service:sos");
     }
@@ -266,7 +268,7 @@ mod tests {
             "sip:",
             ":88",
             "88@pbx",
-            "sip:@pbx",
+            "sip::x@pbx",
             "sip:a@",
             "sip:a b@pbx",
             "sip:a@b@c",

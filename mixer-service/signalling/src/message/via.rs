@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Params;
-use super::text::{find_outside, is_space, is_token, trim};
+use super::text::{find_outside, is_space, is_token, split_outside, trim};
 use super::uri::{host_port, ip_of, write_host_port};
 
 /// What a branch of RFC 3261 begins with (section 8.1.1.7).
@@ -100,16 +100,28 @@ impl Via {
     pub fn received_ip(&self) -> Option<IpAddr> {
         ip_of(self.received.as_deref()?)
     }
+}
 
-    /// Notes where the request really came from: `received` where it differs or `rport` is asked for (RFC 3261 section
-    /// 18.2.1, RFC 3581 section 4). What a stranger wrote there himself is overwritten.
-    pub fn stamp(&mut self, source: SocketAddr) {
-        let same = self.ip() == Some(source.ip());
-        self.received = (!same || self.rport.is_some()).then(|| source.ip().to_string());
-        if self.rport.is_some() {
-            self.rport = Some(Some(source.port()));
+/// The text of a hop with where the request really came from: `received` where it differs or `rport` is asked for (RFC
+/// 3261 section 18.2.1, RFC 3581 section 4), whatever the sender wrote there himself. All else stays to the letter: some
+/// proxies keep notes of their own in their Via and read them in the answer.
+pub(super) fn stamped(text: &str, source: SocketAddr) -> Option<String> {
+    let via = Via::parse(text)?;
+    let (sent, params) = text.split_at(find_outside(text, b';').unwrap_or(text.len()));
+    let mut stamped = sent.to_owned();
+    for param in split_outside(params, b';').map(trim).filter(|param| !param.is_empty()) {
+        let name = trim(param.split('=').next().unwrap_or_default());
+        if name.eq_ignore_ascii_case("rport") {
+            stamped.push_str(&format!(";rport={}", source.port()));
+        } else if !name.eq_ignore_ascii_case("received") {
+            stamped.push(';');
+            stamped.push_str(param);
         }
     }
+    if via.rport.is_some() || via.ip() != Some(source.ip()) {
+        stamped.push_str(&format!(";received={}", source.ip()));
+    }
+    Some(stamped)
 }
 
 impl fmt::Display for Via {
@@ -180,22 +192,21 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_says_where_it_really_came_from() {
+    fn a_stamp_says_where_it_really_came_from_and_changes_nothing_else() {
         let source = "192.0.2.7:4444".parse().unwrap();
-        for (text, stamped) in [
+        for (text, expected) in [
             ("SIP/2.0/UDP 192.0.2.7;branch=1", "SIP/2.0/UDP 192.0.2.7;branch=1"),
             ("SIP/2.0/UDP 192.0.2.7;received=9.9.9.9", "SIP/2.0/UDP 192.0.2.7"),
             ("SIP/2.0/UDP 10.0.0.1", "SIP/2.0/UDP 10.0.0.1;received=192.0.2.7"),
-            ("SIP/2.0/TCP pbx;rport=1", "SIP/2.0/TCP pbx;rport=4444;received=192.0.2.7"),
+            ("SIP/2.0/TCP pbx ; Rport = 1;x", "SIP/2.0/TCP pbx ;rport=4444;x;received=192.0.2.7"),
+            ("sip/2.0/UDP 192.0.2.7;note=a==;branch=\"1;2\";", "sip/2.0/UDP 192.0.2.7;note=a==;branch=\"1;2\""),
         ] {
-            let mut via = read(text);
-            via.stamp(source);
-            assert_eq!(via.to_string(), stamped, "{text}");
+            assert_eq!(stamped(text, source).as_deref(), Some(expected), "{text}");
         }
-        let mut via = read("SIP/2.0/UDP [2001:db8::9];received=[2001:db8::1]");
-        assert_eq!(via.received_ip(), "2001:db8::1".parse().ok());
-        via.stamp("[2001:db8::2]:5060".parse().unwrap());
-        assert_eq!(via.to_string(), "SIP/2.0/UDP [2001:db8::9];received=2001:db8::2");
-        assert_eq!(via.received_ip(), "2001:db8::2".parse().ok());
+        let source = "[2001:db8::2]:5060".parse().unwrap();
+        let text = stamped("SIP/2.0/UDP [2001:db8::9];received=[2001:db8::1]", source).unwrap();
+        assert_eq!(text, "SIP/2.0/UDP [2001:db8::9];received=2001:db8::2");
+        assert_eq!(read(&text).received_ip(), "2001:db8::2".parse().ok());
+        assert_eq!(stamped("nonsense", source), None);
     }
 }

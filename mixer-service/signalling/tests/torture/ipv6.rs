@@ -13,7 +13,8 @@ pub(crate) fn cases() -> Vec<Case> {
     };
     let options = |section, name, uri: &str, via: &str| {
         let message = format!(
-            "OPTIONS {uri} SIP/2.0\nTo: {uri}\nFrom: sip:anna@contoso.example;tag=v6\nVia: {via}\nCall-ID: v6.opt@pc_1\nCSeq: 502 OPTIONS\n\
+            "OPTIONS {uri} SIP/2.0\nTo: {uri}\nFrom: sip:anna@contoso.example;tag=v6\nVia: {via}\n\
+             Call-ID: v6.opt@pc_1\nCSeq: 502 OPTIONS\n\
              Max-Forwards: 70\nContent-Length: 0\n\n"
         );
         text(section, name, Fate::Fine(&[]), &message)
@@ -28,8 +29,10 @@ pub(crate) fn cases() -> Vec<Case> {
     let invite = |section, name, host: &str, sdp: &str| {
         let message = format!(
             "INVITE sip:88@{host} SIP/2.0\nTo: sip:88@{host}\nFrom: sip:anna@contoso.example;tag=v6\n\
-             Via: SIP/2.0/UDP {host}:19000;branch=z9hG4bKv6-inv1\nVia: SIP/2.0/UDP {host};branch=z9hG4bKv6-inv2\nCall-ID: v6.inv@pc_1\n\
-             Contact: \"Anna's desk\" <sip:anna@{host}>\nCSeq: 504 INVITE\nMax-Forwards: 70\nContent-Type: application/sdp\n\
+             Via: SIP/2.0/UDP {host}:19000;branch=z9hG4bKv6-inv1\nVia: SIP/2.0/UDP {host};branch=z9hG4bKv6-inv2\n\
+             Call-ID: v6.inv@pc_1\n\
+             Contact: \"Anna's desk\" <sip:anna@{host}>\nCSeq: 504 INVITE\nMax-Forwards: 70\n\
+             Content-Type: application/sdp\n\
              Content-Length: {{len}}\n\n{sdp}"
         );
         text(section, name, Fate::Fine(&[]), &message)
@@ -59,7 +62,8 @@ pub(crate) fn cases() -> Vec<Case> {
         bye(
             "5118 4.7",
             "both-families-in-the-headers",
-            "Via: SIP/2.0/UDP [2001:db8::33:1]:6050;branch=z9hG4bKv6-a\nVia: SIP/2.0/UDP 192.0.2.33;branch=z9hG4bKv6-b\n\
+            "Via: SIP/2.0/UDP [2001:db8::33:1]:6050;branch=z9hG4bKv6-a\n\
+             Via: SIP/2.0/UDP 192.0.2.33;branch=z9hG4bKv6-b\n\
              Via: SIP/2.0/TCP [2001:db8::33:ff];branch=z9hG4bKv6-c;received=192.0.2.34",
         ),
         invite(
