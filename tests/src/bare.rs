@@ -273,6 +273,23 @@ impl Bare {
     }
 }
 
+/// A guest's call through the telephone system, in milliseconds until it is up; `None` when it is not within four seconds.
+pub async fn legitimate_call(mixer: &crate::mixer::Mixer) -> Option<f64> {
+    let mut bare = Bare::new(crate::lab::TRUNK, mixer.sip(), crate::mixer::GUEST).await;
+    let clock = Clock::real();
+    let begun = clock.instant();
+    let invite = bare.slip.invite(&sdp(bare.line.address(), "sendrecv"));
+    let answer = bare.exchange_within(&invite, Duration::from_secs(4)).await?;
+    if answer.status != 200 {
+        return None;
+    }
+    let took = (clock.instant() - begun).as_secs_f64() * 1000.0;
+    bare.confirm(&answer).await;
+    let bye = bare.slip.request("BYE", "", ("", ""));
+    bare.exchange_within(&bye, Duration::from_secs(4)).await?;
+    Some(took)
+}
+
 fn header_of<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }

@@ -65,13 +65,28 @@ pub struct Mixer {
     folder: tempfile::TempDir,
     http: reqwest::Client,
     sip: SocketAddr,
+    tls: Option<SocketAddr>,
     control: SocketAddr,
 }
 
 impl Mixer {
     /// Writes its settings, starts it and waits until it takes calls.
     pub async fn open(setup: Setup) -> Self {
+        Self::open_in(tempfile::tempdir().expect("a folder"), setup).await
+    }
+
+    /// The same, with TLS too: the certificate is `server.pem` in its folder, and believed by who believes that file.
+    pub async fn open_with_tls(mut setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let names = format!("IP:{},DNS:dialroom.example", setup.address);
+        certificate(folder.path(), "server", &names).await;
+        let tls = SocketAddr::new(setup.address, free_port(setup.address));
+        let files = "certificate_file = \"server.pem\"\nkey_file = \"server.key\"\n";
+        setup.sip = format!("tls_listen = [\"{tls}\"]\n{}\n[sip.tls]\n{files}", setup.sip);
+        Self { tls: Some(tls), ..Self::open_in(folder, setup).await }
+    }
+
+    async fn open_in(folder: tempfile::TempDir, setup: Setup) -> Self {
         let sip = SocketAddr::new(setup.address, free_port(setup.address));
         let control = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), free_port(Ipv4Addr::LOCALHOST.into()));
         let settings = folder.path().join("dialroom.toml");
@@ -82,7 +97,7 @@ impl Mixer {
         command.args(&words[1..]).env("DIALROOM_LOG", log_filter()).env("NO_COLOR", "1");
         let program = Program::start("dialroom mixer", &mut command);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mixer = Self { program, folder, http, sip, control };
+        let mixer = Self { program, folder, http, sip, tls: None, control };
         eventually("the mixer is ready", SOON, async || {
             let ready = mixer.http.get(format!("http://{control}/readyz")).send().await;
             ready.ok().filter(|answer| answer.status().is_success())
@@ -95,6 +110,15 @@ impl Mixer {
     #[must_use]
     pub fn sip(&self) -> SocketAddr {
         self.sip
+    }
+
+    /// Where it takes TLS.
+    ///
+    /// # Panics
+    /// Where it was opened without.
+    #[must_use]
+    pub fn tls(&self) -> SocketAddr {
+        self.tls.expect("opened with TLS")
     }
 
     /// Its folder: settings, store, and what a test puts there.
@@ -127,6 +151,13 @@ impl Mixer {
         let answer =
             self.http.put(url).bearer_auth(self.token()).json(&booking).send().await.expect("the mixer answers");
         assert!(answer.status().is_success(), "{}: {}", answer.status(), answer.text().await.unwrap_or_default());
+    }
+
+    /// Deletes the booking of that title: its line closes.
+    pub async fn cancel(&self, title: &str) {
+        let url = format!("http://{}/v1/bookings/{}?revision=2", self.control, id_of(title));
+        let answer = self.http.delete(url).bearer_auth(self.token()).send().await.expect("the mixer answers");
+        assert!(answer.status().is_success(), "{}", answer.status());
     }
 
     fn token(&self) -> String {
@@ -233,7 +264,7 @@ fn booking(title: &str, room: &str, pin: &str, callers: &[&str]) -> HandedOver {
     let begin = Clock::real().wall();
     let (lead, overrun) = (TimeDelta::minutes(10), TimeDelta::minutes(15));
     let window = DialInWindow::new(begin, begin + TimeDelta::minutes(60), lead, overrun).expect("a window");
-    let id: String = title.chars().filter(char::is_ascii_alphanumeric).collect();
+    let id = id_of(title);
     let caller = |(index, number): (usize, &&str)| HandedCaller {
         person: format!("caller-{index}@contoso.example"),
         name: None,
@@ -255,6 +286,10 @@ fn booking(title: &str, room: &str, pin: &str, callers: &[&str]) -> HandedOver {
         callers: callers.iter().enumerate().map(caller).collect(),
         permanent: false,
     }
+}
+
+fn id_of(title: &str) -> String {
+    title.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// A port that is free now for UDP and for TCP.

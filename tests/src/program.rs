@@ -32,7 +32,7 @@ impl Program {
         let words = folder.path().join("words");
         let out = std::fs::File::create(&words).expect("a file");
         let err = out.try_clone().expect("a file");
-        command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = command.spawn().unwrap_or_else(|why| panic!("{name}: {why}"));
         Self { name, child, words, _folder: folder }
     }
@@ -57,11 +57,7 @@ impl Program {
 
     /// Asks it to end and waits; answers whether it ended well, and what it said.
     pub async fn end(mut self) -> (bool, String) {
-        if self.pid() > 0 {
-            let pid = nix::unistd::Pid::from_raw(self.pid());
-            // It may have ended this very moment.
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        }
+        self.ask_to_end();
         self.wait(Duration::from_secs(20)).await
     }
 
@@ -72,6 +68,14 @@ impl Program {
         (ended.expect("it ran").success(), self.words())
     }
 
+    fn ask_to_end(&self) {
+        if self.pid() > 0 {
+            let pid = nix::unistd::Pid::from_raw(self.pid());
+            // It may have ended this very moment.
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        }
+    }
+
     fn tail(&self) -> String {
         let words = self.words();
         let lines: Vec<_> = words.lines().collect();
@@ -79,9 +83,10 @@ impl Program {
     }
 }
 
-/// A failed test tells what the program had to say.
+/// Ends with the test: asked, not killed, for some have children of their own. A failed test tells what it had to say.
 impl Drop for Program {
     fn drop(&mut self) {
+        self.ask_to_end();
         if std::thread::panicking() {
             eprintln!("--- the end of what {} said\n{}", self.name, self.tail());
         }

@@ -107,11 +107,26 @@ impl Heard {
     }
 }
 
-/// Level of one pitch, in dB against a full-scale sine (Goertzel under a Hann window); −120 at the least.
+/// Level of one pitch in samples of 8 kHz, in dB against a full-scale sine; −120 at the least.
 #[must_use]
 pub fn level_db(samples: &[i16], hz: u32) -> f64 {
+    level_db_at(samples, hz, 8_000)
+}
+
+/// The longest time without a break for which a recording held a pitch, and its mean level then.
+#[must_use]
+pub fn longest_tone(samples: &[i16], rate_hz: u32, hz: u32) -> (Duration, f64) {
+    let block = rate_hz as usize / 10;
+    let levels: Vec<f64> = samples.chunks_exact(block).map(|block| level_db_at(block, hz, rate_hz)).collect();
+    let longest = levels.split(|level| *level < VOICED_DB).max_by_key(|stretch| stretch.len()).unwrap_or_default();
+    let mean = longest.iter().sum::<f64>() / longest.len().max(1) as f64;
+    (Duration::from_millis(100) * longest.len() as u32, mean)
+}
+
+/// Goertzel's sum under a Hann window.
+fn level_db_at(samples: &[i16], hz: u32, rate_hz: u32) -> f64 {
     let len = samples.len() as f64;
-    let step = TAU * f64::from(hz) / 8000.0;
+    let step = TAU * f64::from(hz) / f64::from(rate_hz);
     let (mut re, mut im, mut weight) = (0.0, 0.0, 0.0);
     for (n, sample) in samples.iter().enumerate() {
         let n = n as f64;

@@ -1,0 +1,8 @@
+//! A whole bridge: datagrams, orders and beats: any bytes only return.
+#![no_main]
+
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    mixer_media::fuzzing::bridge(bytes, support::start());
+});

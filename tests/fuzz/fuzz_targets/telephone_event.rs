@@ -1,0 +1,6 @@
+//! Telephone events (RFC 4733): any bytes only return.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    mixer_media::fuzzing::events(bytes);
+});

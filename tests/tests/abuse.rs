@@ -1,0 +1,168 @@
+//! Floods, bursts and rubbish at full speed: what the mixer bears, in figures. One test at a time, or they measure each other.
+//!
+//! Each test runs in a network of its own. `DIALROOM_LONG=1` runs at full length.
+
+use std::time::{Duration, Instant};
+
+use dialroom_host::Clock;
+use dialroom_tests::bare::{Bare, legitimate_call};
+use dialroom_tests::bystanders::{Bystanders, MISSING_MAX};
+use dialroom_tests::hostile;
+use dialroom_tests::lab::{SERVER, TRUNK, in_lab, stranger};
+use dialroom_tests::load::{Outcome, Plan, calls, flood};
+use dialroom_tests::mixer::{GUEST, Mixer, Setup};
+use dialroom_tests::seed::is_long;
+use tokio::net::UdpSocket;
+use tokio::task::spawn_blocking;
+
+fn now() -> Instant {
+    Clock::real().instant()
+}
+
+async fn pause(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.2} %", part * 100.0)
+}
+
+async fn make(plan: Plan) -> Outcome {
+    spawn_blocking(move || calls(&plan)).await.expect("the telephones live")
+}
+
+/// S6.
+#[test]
+fn a_flood_of_invites_disturbs_nobody() {
+    in_lab(async || {
+        let lasts = Duration::from_secs(if is_long() { 10 } else { 3 });
+        let mixer = Mixer::open(Setup::new(SERVER, TRUNK)).await;
+        let both = Bystanders::meet(&mixer, TRUNK).await;
+        let control = both.control(lasts).await;
+        let (memory, cpu, since) = (mixer.memory_kb(), mixer.cpu_seconds(), now());
+        let server = mixer.sip();
+        let flooding = spawn_blocking(move || flood(server, &[stranger(0), stranger(1)], 100_000, lasts));
+        let (mut took, mut most) = (Vec::new(), memory);
+        while !flooding.is_finished() {
+            took.push(legitimate_call(&mixer).await.unwrap_or(4_000.0));
+            most = most.max(mixer.memory_kb());
+            pause(0.05).await;
+        }
+        let flooded = flooding.await.expect("the flood ends");
+        let missing = both.missing_since(since);
+        let grown = most.max(mixer.memory_kb()).saturating_sub(memory) / 1024;
+        took.sort_by(f64::total_cmp);
+        let at = |quantile: f64| took[((took.len() as f64 * quantile).ceil() as usize).clamp(1, took.len()) - 1];
+        println!(
+            "figure: INVITE flood, {:.0}/s offered for {:.1} s from two sources: {} of the tone missing (control {}), {} legitimate \
+             calls, median {:.1} ms, 95 % within {:.1} ms, memory +{grown} MB, {:.1} s of processor time, {:.2} bytes back for each",
+            flooded.per_second(),
+            flooded.took.as_secs_f64(),
+            percent(missing),
+            percent(control),
+            took.len(),
+            at(0.5),
+            at(0.95),
+            mixer.cpu_seconds() - cpu,
+            flooded.amplification(),
+        );
+        assert!(missing - control < MISSING_MAX, "{missing} of the tone is missing, {control} without a flood");
+        assert!(at(0.5) <= 500.0 && at(0.95) <= 1_500.0, "{took:?}");
+        assert!(grown <= 64 && flooded.amplification() <= 1.0);
+        both.part().await;
+        mixer.close().await;
+    });
+}
+
+/// Set-up with sound allocated, on one core.
+#[test]
+fn calls_come_up_as_fast_as_they_come_in() {
+    in_lab(async || {
+        let mut setup = Setup::new(SERVER, TRUNK);
+        setup.launcher = ["taskset", "-c", "0"].map(str::to_owned).to_vec();
+        let mixer = Mixer::open(setup).await;
+        let server = mixer.sip();
+        legitimate_call(&mixer).await.expect("a first call");
+        let bursts = 3;
+        let mut rates = Vec::new();
+        for _ in 0..bursts {
+            let burst = make(Plan::burst(TRUNK, server, 400)).await;
+            assert_eq!((burst.set_up.len(), burst.hung_up), (400, 400), "{:?}", burst.refused);
+            rates.push(400.0 / burst.all_up_after.as_secs_f64());
+            pause(0.5).await;
+        }
+        let best = rates.iter().copied().fold(0.0, f64::max);
+        let seconds = if is_long() { 30 } else { 5 };
+        let sustained = make(Plan { per_second: 400.0, ..Plan::burst(TRUNK, server, 400 * seconds) }).await;
+        let (p50, p99) = (sustained.set_up_ms(0.5), sustained.set_up_ms(0.99));
+        println!(
+            "figure: call set-up on one core: bursts of 400 at {rates:.0?} calls/s; 400 calls/s for {seconds} s: {} of {} up, median \
+             {p50:.2} ms, 99 % within {p99:.1} ms, {} INVITEs repeated",
+            sustained.set_up.len(),
+            400 * seconds,
+            sustained.repeated
+        );
+        assert_eq!(sustained.set_up.len() as u32, 400 * seconds, "{:?}", sustained.refused);
+        if is_optimized() {
+            assert!(best >= 800.0 && p99 <= 10.0, "{rates:?}, {p99} ms");
+        }
+        mixer.close().await;
+    });
+}
+
+/// Whether the program under test is a build whose speed counts.
+fn is_optimized() -> bool {
+    std::env::var("DIALROOM_BIN").is_ok_and(|path| path.contains("/release/") || path.contains("/dist/"))
+}
+
+/// S3 and S5, against the program that runs.
+#[test]
+fn malformed_invites_take_nothing_down() {
+    in_lab(async || {
+        let mixer = Mixer::open(Setup::new(SERVER, TRUNK)).await;
+        let both = Bystanders::meet(&mixer, TRUNK).await;
+        let (memory, since) = (mixer.memory_kb(), now());
+        let socket = UdpSocket::bind((TRUNK, 0)).await.expect("an address of ours");
+        let client = socket.local_addr().expect("bound");
+        let cases = hostile::cases(mixer.sip(), client);
+        let count = cases.len();
+        let mut slowest = Duration::ZERO;
+        for batch in cases.chunks(50) {
+            for case in batch {
+                // Longer than a datagram of this network can be: not sent.
+                let _ = socket.send_to(&case.message, mixer.sip()).await;
+            }
+            slowest = slowest.max(alive(&mixer, batch[0].field).await);
+        }
+        let mutations = if is_long() { 1_000_000 } else { 10_000 };
+        let seed = cases.first().expect("cases").message.clone();
+        for number in 0..mutations {
+            let message = hostile::mutated(&seed, number);
+            let _ = socket.send_to(&message, mixer.sip()).await;
+            if number % 500 == 499 {
+                slowest = slowest.max(alive(&mixer, "mutation").await);
+            }
+        }
+        let (missing, memory) = (both.missing_since(since), mixer.memory_kb().saturating_sub(memory) / 1024);
+        println!(
+            "figure: {count} malformed INVITEs in {} groups and {mutations} mutations: alive, slowest answer beside them {slowest:.1?}, memory \
+             +{memory} MB, {} of the running conference missing",
+            hostile::groups(),
+            percent(missing)
+        );
+        assert!(slowest <= Duration::from_millis(500), "{slowest:?}");
+        assert!(missing < 2.0 * MISSING_MAX, "{missing}");
+        both.part().await;
+        mixer.close().await;
+    });
+}
+
+/// Asks whether it lives; answers how long that took.
+async fn alive(mixer: &Mixer, after: &str) -> Duration {
+    let begun = now();
+    let mut bare = Bare::new(TRUNK, mixer.sip(), GUEST).await;
+    let options = bare.slip.request("OPTIONS", "", ("", ""));
+    let answer = bare.exchange_within(&options, Duration::from_secs(3)).await;
+    assert!(answer.is_some_and(|answer| answer.status == 200), "no answer after {after}\n{}", mixer.log());
+    now() - begun
+}

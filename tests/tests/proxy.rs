@@ -1,0 +1,140 @@
+//! Kamailio between the telephones and the mixer: as a proxy that stays in the way, and as the system at which the mixer
+//! registers like a telephone.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use dialroom_tests::house::SOON;
+use dialroom_tests::kamailio::Kamailio;
+use dialroom_tests::mixer::{ANNA, BERND, Mixer, Setup, certificate, free_port};
+use dialroom_tests::program;
+use dialroom_tests::sipp::{Body, Run, Scenario};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PASSWORD: &str = "correct horse 7";
+
+fn here() -> SocketAddr {
+    SocketAddr::new(LOOPBACK, free_port(LOOPBACK))
+}
+
+/// Two telephones of ours call through it: both are heard, and both ends hang up.
+async fn talk_through(mixer: &Mixer, via: SocketAddr, what: &str) {
+    let anna = mixer.call_via(via, &["--from", ANNA, "--tone", "440", "--expect-tone", "1000", "88"]);
+    let bernd = mixer.call_via(via, &["--from", BERND, "--tone", "1000", "--expect-tone", "440", "--for", "12", "88"]);
+    mixer.until_in("Through", 2).await;
+    let report = bernd.report().await.expect("Bernd hears Anna");
+    let (ms, _) = report.heard(440);
+    // Our own BYE takes the same way: the line closes.
+    mixer.cancel("Through").await;
+    let report = anna.report().await.expect("Anna hears Bernd");
+    assert_eq!(report.report["ended_by"], "the other side", "{:#}", report.report);
+    println!("figure: Kamailio, {what}: sound both ways ({ms} ms), BYE both ways");
+}
+
+async fn front(transport: &str) {
+    let setup = Setup::loopback();
+    let mixer = if transport == "tls" { Mixer::open_with_tls(setup).await } else { Mixer::open(setup).await };
+    mixer.book("Through").await;
+    let server = if transport == "tls" { mixer.tls() } else { mixer.sip() };
+    certificate(mixer.folder(), "proxy", "DNS:proxy.example").await;
+    let (server, tls, folder) = (server.to_string(), here().to_string(), mixer.folder().display().to_string());
+    let words = [("SERVER", &*server), ("TRANSPORT", transport), ("TLS", &*tls), ("FOLDER", &*folder)];
+    let more: &[&str] = if transport == "tls" { &["-A", "WITH_TLS"] } else { &[] };
+    let kamailio = Kamailio::start("front.cfg", here(), &words, more).await;
+    let run = Run::of(kamailio.address());
+    let name = |what: &str| format!("{what} through Kamailio, then {}", transport.to_uppercase());
+    let held = Scenario::new(&name("hold, UPDATE and resume"))
+        .call()
+        .send("INVITE", &[], Body::Sound("sendonly"))
+        .expect(200, &["a=recvonly"], &[])
+        .ack(Body::None)
+        .send("UPDATE", &[], Body::Sound("sendrecv"))
+        .expect(200, &["a=sendrecv"], &[])
+        .bye();
+    let hidden = Scenario::new(&name("Record-Route comes back"))
+        .invite(&[], Body::Sound("sendrecv"))
+        .expect(200, &["Record-Route:.*lr"], &["Via:.*Via:"])
+        .ack(Body::None)
+        .bye();
+    run.expect_over_both(&[held, hidden]).await;
+    talk_through(&mixer, kamailio.address(), &name("two telephones")).await;
+    kamailio.end().await;
+    mixer.close().await;
+}
+
+#[tokio::test]
+async fn a_proxy_in_front_over_udp() {
+    println!("figure: {}", program::version("kamailio", "-v").await);
+    front("udp").await;
+}
+
+#[tokio::test]
+async fn a_proxy_in_front_over_tcp() {
+    front("tcp").await;
+}
+
+#[tokio::test]
+async fn a_proxy_in_front_over_tls() {
+    front("tls").await;
+}
+
+/// A mixer that registers there, with this password.
+async fn extension(registrar: SocketAddr, transport: &str, password: &str) -> Mixer {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.keep().join("pbx.secret");
+    std::fs::write(&file, format!("{password}\n")).expect("a file");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a file");
+    let mut setup = Setup::loopback();
+    setup.trunks = format!(
+        "[[trunk]]\nname = \"pbx\"\nserver = \"{registrar}\"\ntransport = \"{transport}\"\nregister = true\nuser = \"88\"\n\
+         domain = \"pbx.example\"\npassword_file = \"{}\"\nexpires_seconds = 60\ncalled_from = \"to\"\n\
+         own_numbers = [\"+493023125\"]\n",
+        file.display()
+    );
+    Mixer::open(setup).await
+}
+
+async fn registered(transport: &'static str, algorithm: &str) {
+    let at = here();
+    let words = [("PASSWORD", PASSWORD), ("ALGORITHM", algorithm)];
+    let kamailio = Kamailio::start("registrar.cfg", at, &words, &[]).await;
+    let mixer = extension(at, transport, PASSWORD).await;
+    mixer.book("Through").await;
+    kamailio.says("REGISTER accepted", 1, SOON).await;
+    let what = format!("registered over {} with {algorithm}", transport.to_uppercase());
+    talk_through(&mixer, at, &format!("{what}, called as extension 88")).await;
+    // It forgets everything: the next REGISTER comes before the old one would have ended.
+    kamailio.end().await;
+    let kamailio = Kamailio::start("registrar.cfg", at, &words, &[]).await;
+    kamailio.says("REGISTER accepted", 1, Duration::from_secs(65)).await;
+    println!("figure: Kamailio, {what}: registers again after the registrar has forgotten it");
+    mixer.close().await;
+    kamailio.says("REGISTER taken away", 1, SOON).await;
+    println!("figure: Kamailio, {what}: takes its registration away when it ends");
+    kamailio.end().await;
+}
+
+#[tokio::test]
+async fn an_extension_registers_over_udp_with_md5() {
+    registered("udp", "MD5").await;
+}
+
+#[tokio::test]
+async fn an_extension_registers_over_tcp_with_sha_256() {
+    registered("tcp", "SHA-256").await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_tried_again_and_again() {
+    let at = here();
+    let kamailio = Kamailio::start("registrar.cfg", at, &[("PASSWORD", PASSWORD), ("ALGORITHM", "MD5")], &[]).await;
+    let mixer = extension(at, "udp", "wrong").await;
+    kamailio.says("REGISTER challenged", 2, SOON).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let tries = kamailio.count("REGISTER challenged");
+    assert!(tries <= 4, "{tries} tries within seconds");
+    assert!(mixer.log().contains("pbx"), "the log names the trunk");
+    println!("figure: Kamailio, a wrong password: {tries} requests in the first seconds");
+    mixer.close().await;
+    kamailio.end().await;
+}
