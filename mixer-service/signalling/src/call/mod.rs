@@ -1,25 +1,32 @@
 //! A call: what it is at each moment, and what all its moments share.
 //!
-//! `incoming` takes it from the INVITE to the ACK, `outgoing` from the order to the answer, `running` serves what both ends
-//! may ask for in between and after, `change` is what we ask for ourselves, and `session` keeps it from outliving its end.
+//! `incoming` and `unacked` take it from the INVITE to the ACK; `line`, `outgoing`, `detour` and `giving_up` from the order to
+//! the answer. `running` serves what both ends may ask for in between and after, `change` is what we ask for ourselves,
+//! and `session` keeps a call from outliving its end.
 
 mod body;
 mod change;
+mod detour;
 mod digits;
+mod giving_up;
 mod incoming;
+mod line;
 mod outgoing;
 mod running;
 mod session;
 mod sound;
+mod unacked;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) use body::{is_dialable, told_text};
 pub(crate) use change::{Change, Changing};
-pub(crate) use incoming::{Arrival, Unacked};
-pub(crate) use outgoing::{Placing, bracketed};
+pub(crate) use incoming::Arrival;
+pub(crate) use line::bracketed;
+pub(crate) use outgoing::Placing;
 pub(crate) use session::SessionTimer;
+pub(crate) use unacked::Unacked;
 
 use crate::config::PeerId;
 use crate::dialog::Dialog;

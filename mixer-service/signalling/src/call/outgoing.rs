@@ -3,21 +3,19 @@
 use std::time::Instant;
 
 use super::body::{SdpPart, allows, sdp_part_of_response};
+use super::line::placed_dialog;
 use super::session::{self, SessionTimer, session_expires};
 use super::{Call, NO_SOUND, Stage, by_us, is_dialable, silence, told_text};
-use crate::config::{Peer, Target};
-use crate::dialog::{Dialog, MAX_FORWARDS, hop_of};
-use crate::endpoint::{ALLOW, Endpoint, Owner, Parcel, SDP, SUPPORTED, Way, escaped, tag};
-use crate::event::{FlowId, Invite, SipEvent};
-use crate::message::{Address, Method, Name, Request, Response, Uri};
+use crate::dialog::{Dialog, MAX_FORWARDS};
+use crate::endpoint::{ALLOW, Endpoint, Owner, Parcel, SDP, SUPPORTED, Way, tag};
+use crate::event::{Invite, SipEvent};
+use crate::message::{Method, Name, Request, Response};
 use crate::sdp::OwnOffer;
-use crate::transaction::{ClientKey, LIFE_T1};
+use crate::transaction::ClientKey;
 use crate::types::{CallKey, Cause, EndedBy, RemoteMedia};
 
 /// The first request of a call of ours carries this number.
-const FIRST_SEQ: u32 = 1;
-/// Times that one call is sent on, or asked for a longer session.
-const MAX_DETOURS: u8 = 5;
+pub(super) const FIRST_SEQ: u32 = 1;
 /// Early dialogs of one call whose reliable responses are counted.
 const MAX_EARLY: usize = 8;
 
@@ -25,23 +23,23 @@ const MAX_EARLY: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Placing {
     /// Our INVITE without Via and Contact, as it was last sent.
-    invite: Request,
+    pub(super) invite: Request,
     /// Its transaction, once it has left.
-    client: Option<ClientKey>,
-    offer: OwnOffer,
+    pub(super) client: Option<ClientKey>,
+    pub(super) offer: OwnOffer,
     /// Hosts that it may be sent on to.
-    hosts: Vec<String>,
-    detours: u8,
+    pub(super) hosts: Vec<String>,
+    pub(super) detours: u8,
     /// A first sign of life was heard: now a CANCEL can be (RFC 3261 section 9.1).
-    alive: bool,
-    cancelled: bool,
+    pub(super) alive: bool,
+    pub(super) cancelled: bool,
     /// We hung up, and why.
-    hung_up: Option<String>,
-    ring_until: Instant,
+    pub(super) hung_up: Option<String>,
+    pub(super) ring_until: Instant,
     /// What was agreed on before the answer.
-    early: Option<RemoteMedia>,
+    pub(super) early: Option<RemoteMedia>,
     /// Reliable responses confirmed last, by the tag of who sent them.
-    reliable: Vec<(String, u32)>,
+    pub(super) reliable: Vec<(String, u32)>,
 }
 
 impl Placing {
@@ -53,15 +51,6 @@ impl Placing {
         let lines: usize = self.invite.headers.iter().map(|(_, value)| value.len() + size_of::<(Name, String)>()).sum();
         size_of::<Self>() + lines + self.invite.body.len() * 2
     }
-}
-
-/// The way a call of ours goes first, and what it says of us.
-struct Line {
-    uri: String,
-    from: String,
-    more: Vec<(Name, String)>,
-    target: Target,
-    hosts: Vec<String>,
 }
 
 impl Endpoint {
@@ -152,42 +141,6 @@ impl Endpoint {
         parcel.contact = Some(self.own_contact(user));
         parcel.may_grow = true;
         parcel
-    }
-
-    /// Request-URI, From, identity and route of a call.
-    fn line_of(&self, invite: &Invite) -> Option<Line> {
-        let peer = invite.peer.and_then(|id| self.peer(id));
-        let server = invite.target.clone().or_else(|| peer.and_then(|peer| peer.server.clone()))?;
-        let domain =
-            peer.map(|peer| peer.domain.as_str()).filter(|domain| !domain.is_empty() && invite.target.is_none());
-        let place = match (domain, server.port) {
-            (Some(domain), _) => bracketed(domain),
-            (None, Some(port)) => format!("{}:{port}", bracketed(&server.host)),
-            (None, None) => bracketed(&server.host),
-        };
-        let uri = format!("sip:{}@{place}", escaped(&invite.number));
-        Uri::parse(&uri)?;
-        let home = peer.map(|peer| peer.domain.clone()).filter(|domain| !domain.is_empty());
-        let home = bracketed(&home.unwrap_or_else(|| self.advertised(invite.local).ip.to_string()));
-        let number = invite.from.as_deref();
-        let user = peer.and_then(|peer| peer.user.as_deref());
-        let mut more = Vec::new();
-        let from = match number.or(user) {
-            Some(user) => format!("<sip:{}@{home}>", escaped(user)),
-            None => {
-                more.push((Name::Privacy, "id".to_owned()));
-                "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned()
-            }
-        };
-        if let Some(number) = number.filter(|number| number.starts_with('+')) {
-            more.push((Name::PAssertedIdentity, format!("<sip:{}@{home}>", escaped(number))));
-        }
-        more.extend(self.route_of(invite.peer).into_iter().map(|route| (Name::Route, route)));
-        let hosts = [Some(server.host.clone()), peer.map(|peer| peer.domain.clone())].into_iter().flatten();
-        let hosts = hosts.filter(|host| !host.is_empty()).collect();
-        let target =
-            peer.and_then(|peer| peer.outbound_proxy.clone()).filter(|_| invite.target.is_none()).unwrap_or(server);
-        Some(Line { uri, from, more, target, hosts })
     }
 
     /// The INVITE leaves: by this way, with this Contact.
@@ -385,75 +338,7 @@ impl Endpoint {
         ack
     }
 
-    /// 3xx: followed within the same hosts alone, so that nobody can send our calls to where they cost.
-    fn sent_on(&mut self, now: Instant, mut call: Box<Call>, response: &Response) {
-        let contact = response.headers.list(&Name::Contact).find_map(Address::parse);
-        let Stage::Placing(placing) = &mut call.stage else {
-            return self.put_back(call);
-        };
-        let own = |uri: &Uri| placing.hosts.iter().any(|host| host.eq_ignore_ascii_case(&uri.host));
-        let next = contact.map(|contact| contact.uri).filter(|uri| uri.headers.is_empty() && own(uri));
-        let follow = placing.detours < MAX_DETOURS && placing.hung_up.is_none();
-        let usual = call.dialog.hop.transport;
-        match next.and_then(|uri| Some((hop_of(&uri, usual)?, uri))) {
-            Some((hop, uri)) if follow => {
-                placing.detours += 1;
-                placing.invite.uri = uri.to_string();
-                let parcel = self.next_invite(&mut call);
-                self.put_back(call);
-                if let Some(parcel) = parcel {
-                    self.post_by(now, parcel, hop);
-                }
-            }
-            Some(_) | None => self.refused(now, call, response),
-        }
-    }
-
-    /// 422: the interval has to be longer (RFC 4028 section 7.4).
-    fn interval_refused(&mut self, now: Instant, mut call: Box<Call>, response: &Response) {
-        let floor = response.headers.seconds(&Name::MinSe);
-        let Stage::Placing(placing) = &mut call.stage else {
-            return self.put_back(call);
-        };
-        let asked = placing.invite.headers.seconds(&Name::SessionExpires).unwrap_or_default();
-        let goes_on = placing.detours < MAX_DETOURS && placing.hung_up.is_none();
-        match floor.filter(|floor| *floor > asked && goes_on) {
-            Some(floor) => {
-                placing.detours += 1;
-                placing.invite.headers.set(Name::SessionExpires, session_expires(floor, None));
-                placing.invite.headers.set(Name::MinSe, floor.to_string());
-                let hop = call.dialog.hop;
-                let parcel = self.next_invite(&mut call);
-                self.put_back(call);
-                if let Some(mut parcel) = parcel {
-                    parcel.hint = Some(hop.flow);
-                    self.post_by(now, parcel, Ok((hop.transport, hop.to)));
-                }
-            }
-            None => self.refused(now, call, response),
-        }
-    }
-
-    /// The same INVITE again, with the next number.
-    fn next_invite(&self, call: &mut Call) -> Option<Parcel> {
-        let seq = call.dialog.local_seq.saturating_add(1);
-        call.dialog.local_seq = seq;
-        let (key, peer, local) = (call.key, call.peer, call.local?);
-        let Stage::Placing(placing) = &mut call.stage else {
-            return None;
-        };
-        placing.invite.headers.set(Name::CSeq, format!("{seq} INVITE"));
-        placing.client = None;
-        let mut parcel = Parcel::new(Owner::Invite(key), placing.invite.clone());
-        parcel.peer = peer;
-        parcel.seen_as = Some(local.ip);
-        parcel.contact =
-            Some(self.own_contact(peer.and_then(|id| self.peer(id)).and_then(|peer: &Peer| peer.user.clone())));
-        parcel.may_grow = true;
-        Some(parcel)
-    }
-
-    fn refused(&mut self, now: Instant, call: Box<Call>, response: &Response) {
+    pub(super) fn refused(&mut self, now: Instant, call: Box<Call>, response: &Response) {
         let status = Some(response.status);
         let hung_up = match &call.stage {
             Stage::Placing(placing) => placing.hung_up.clone(),
@@ -488,83 +373,6 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn wake_placing(&mut self, now: Instant, mut call: Box<Call>) {
-        let Stage::Placing(placing) = &mut call.stage else {
-            return self.put_back(call);
-        };
-        if placing.ring_until <= now {
-            // Once hung up, the transaction says when the end is.
-            placing.ring_until = now + self.config.timers.t1 * LIFE_T1 * 2;
-            if placing.hung_up.is_none() {
-                return self.give_up(now, call, "nobody answered".to_owned());
-            }
-            return self.end(now, call, by_us(None, "nobody answered"));
-        }
-        self.put_back(call);
-    }
-
-    /// Hangs up before anybody answered. A CANCEL waits for the first sign of life (RFC 3261 section 9.1), and may cross the
-    /// answer: then BYE follows it.
-    pub(super) fn give_up(&mut self, now: Instant, mut call: Box<Call>, text: String) {
-        let Stage::Placing(placing) = &mut call.stage else {
-            return self.put_back(call);
-        };
-        let first = placing.hung_up.is_none();
-        let reason = placing.hung_up.get_or_insert(text).clone();
-        if placing.client.is_none() {
-            self.recall(Owner::Invite(call.key));
-            return self.end(now, call, by_us(None, reason));
-        }
-        if first {
-            placing.ring_until = now + self.config.timers.t1 * LIFE_T1 * 2;
-        }
-        self.cancel(now, &mut call);
-        self.put_back(call);
-    }
-
-    fn cancel(&mut self, now: Instant, call: &mut Call) {
-        let Stage::Placing(placing) = &mut call.stage else {
-            return;
-        };
-        let ready = placing.alive && !std::mem::replace(&mut placing.cancelled, placing.alive);
-        if let Some(key) = placing.client.filter(|_| ready) {
-            self.cancel_invite(now, key);
-        }
-    }
-
-    /// Nobody waits any more for the answer to an INVITE: its transaction does not for ever either.
-    pub(super) fn let_go(&mut self, now: Instant, call: &Call) {
-        let until = now + self.config.timers.t1 * LIFE_T1;
-        if let Stage::Placing(placing) = &call.stage
-            && let Some(key) = placing.client
-            && let Some(client) = self.clients.get_mut(&key)
-        {
-            client.give_up_at(until);
-            self.set_client_alarm(key);
-        }
-    }
-
-    /// The CANCEL has the INVITE's Via, number and route (section 9.1).
-    fn cancel_invite(&mut self, now: Instant, key: ClientKey) {
-        let give_up = now + self.config.timers.t1 * LIFE_T1;
-        let Some(client) = self.clients.get_mut(&key).filter(|client| client.is_open()) else {
-            return;
-        };
-        client.give_up_at(give_up);
-        let invite = &client.parcel.request;
-        let seq = invite.cseq().map_or(FIRST_SEQ, |(seq, _)| seq);
-        let mut cancel = Request::new(Method::Cancel, invite.uri.clone());
-        for name in [Name::Via, Name::Route, Name::MaxForwards, Name::From, Name::To, Name::CallId] {
-            invite.headers.all(&name).for_each(|value| cancel.headers.push(name.clone(), value));
-        }
-        cancel.headers.push(Name::CSeq, format!("{seq} CANCEL"));
-        let way = client.way;
-        let bytes = cancel.write();
-        let parcel = Parcel::new(Owner::Nobody, cancel);
-        self.set_client_alarm(key);
-        self.begin(now, ClientKey { cancel: true, ..key }, parcel, way, bytes);
-    }
-
     /// Sends the ACK of a 2xx; by the dialog's way, or by the INVITE's where that one is not open.
     pub(crate) fn acknowledge(&mut self, dialog: &Dialog, invite: &Request, way: Way) -> Option<(Way, Vec<u8>)> {
         let mut ack = dialog.ack(invite)?;
@@ -579,17 +387,4 @@ impl Endpoint {
         self.send(way, bytes.clone());
         Some((way, bytes))
     }
-}
-
-/// The dialog that may follow an INVITE of ours: its own side is known, the other is not.
-fn placed_dialog(invite: &Request, local: std::net::IpAddr) -> Option<Dialog> {
-    let nobody = Response::to(invite, 100);
-    let to = std::net::SocketAddr::new(local, 0);
-    let way = Way { flow: FlowId(u64::MAX), transport: crate::config::Transport::Udp, to };
-    Dialog::outgoing(invite, &nobody, way)
-}
-
-/// A host as it stands in an address: IPv6 in brackets.
-pub(crate) fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }

@@ -27,6 +27,9 @@ fn a_forged_request_changes_nothing() {
     }
     assert!(world.sides[OURS].events.is_empty());
     assert_eq!(world.sides[OURS].endpoint.counts().calls, 1);
+    // The number of a request that was taken already is no number for another.
+    let again = hand.request("OPTIONS", 1, &tag, "").replace("Call-ID", "X-Odd: 1\r\nCall-ID");
+    assert_eq!(status(&hand.ask(&mut world, &again)), 500);
     // The peer may skip numbers at his own address; elsewhere the next one with all that is secret is believed.
     assert_eq!(status(&hand.ask(&mut world, &hand.request("OPTIONS", 7, &tag, ""))), 200);
     let moved = hand.request("BYE", 8, &tag, "").replace("UDP 10.0.0.3:5060", "UDP 192.0.2.66:5060");

@@ -93,6 +93,17 @@ fn every_repetition_of_the_answer_is_acknowledged() {
 }
 
 #[test]
+fn our_requests_take_the_route_that_the_answer_recorded_the_other_way_round() {
+    let mut placed = placed();
+    let routes = "Record-Route: <sip:far.example;lr>, <sip:10.0.0.3:5060;lr>\r\nContact: <sip:a@192.0.2.9>\r\n";
+    placed.reply("200 OK", "a", routes, &sdp("10.0.0.3", "sendrecv"));
+    let ack = placed.next();
+    assert!(ack.starts_with("ACK sip:a@192.0.2.9 SIP/2.0"), "{ack}");
+    let route: Vec<&str> = ack.lines().filter(|line| line.starts_with("Route")).collect();
+    assert_eq!(route, ["Route: <sip:10.0.0.3:5060;lr>", "Route: <sip:far.example;lr>"]);
+}
+
+#[test]
 fn a_second_answer_of_a_forked_call_is_acknowledged_and_ended() {
     let mut placed = placed();
     placed.answer("a");
