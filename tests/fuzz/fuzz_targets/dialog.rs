@@ -20,6 +20,7 @@ const MAX_WAKE_UPS: usize = 20_000;
 const CALLS: usize = 8;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let mut world = World::new();
     let mut script = Script(bytes);
     for _ in 0..MAX_STEPS {

@@ -6,6 +6,7 @@ mod support;
 use mixer_signalling::{Ask, Challenger, Claim, Credentials, NonceCount, Realms, Verdict, answer_challenge};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let text = String::from_utf8_lossy(bytes);
     let ask = Ask { method: "REGISTER", uri: "sip:example.com", body: b"" };
     let credentials = Credentials { user: "88".to_owned(), password: "secret word".to_owned() };

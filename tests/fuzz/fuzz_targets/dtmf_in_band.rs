@@ -1,6 +1,9 @@
 //! Sound in which keys may be heard (ITU-T Q.24): any bytes only return.
 #![no_main]
 
+mod support;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     mixer_media::fuzzing::key_tones(bytes);
 });

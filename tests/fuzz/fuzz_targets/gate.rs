@@ -8,6 +8,7 @@ use std::time::Duration;
 use mixer_signalling::{Admission, Budgets, Gate};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let mut now = support::start();
     let budgets = Budgets { requests_per_second: 1, request_burst: 3, sources: 16, ..Budgets::default() };
     let mut gate = Gate::new(now, budgets, [7; 16]);

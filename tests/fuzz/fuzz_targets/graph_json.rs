@@ -1,11 +1,14 @@
 //! An event of Microsoft Graph, and a page of a delta feed.
 #![no_main]
 
+mod support;
+
 use chrono::DateTime;
 use connector_calendar::{GraphContext, appointment_from_graph, read_delta_page};
 use dialroom_booking::{EmailAddress, Person};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let _ = read_delta_page(bytes);
     let address = EmailAddress::parse("anna@contoso.example").expect("an address");
     let owner = Person { address, name: None };

@@ -1,11 +1,14 @@
 //! iCalendar as we write it (RFC 5545): whatever the texts hold, they stay in their property and in their line.
 #![no_main]
 
+mod support;
+
 use chrono::{DateTime, TimeDelta};
 use connector_calendar::ics::{Invite, InviteDate, Method, write};
 use dialroom_booking::{EmailAddress, Person};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.splitn(4, '\u{1}');
     let mut part = || parts.next().unwrap_or_default();

@@ -4,5 +4,6 @@
 mod support;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     mixer_media::fuzzing::jitter_buffer(bytes, support::start());
 });

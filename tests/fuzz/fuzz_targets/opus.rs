@@ -1,6 +1,9 @@
 //! Packets of Opus (RFC 6716): any bytes only return.
 #![no_main]
 
+mod support;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     mixer_media::fuzzing::opus(bytes);
 });

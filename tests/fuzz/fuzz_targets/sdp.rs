@@ -8,6 +8,7 @@ use mixer_signalling::{
 };
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let Some((&first, sdp)) = bytes.split_first() else { return };
     let srtp = [Srtp::Off, Srtp::Optional, Srtp::Required][usize::from(first % 3)];
     let capabilities = Capabilities { srtp, ..Capabilities::default() };

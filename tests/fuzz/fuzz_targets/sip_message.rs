@@ -1,9 +1,12 @@
 //! A message of SIP (RFC 3261): read, judged, answered, written and read again.
 #![no_main]
 
+mod support;
+
 use mixer_signalling::message::{Message, Response, fault, read};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let message = match read(bytes) {
         Ok(message) => message,
         Err(unreadable) => {

@@ -1,6 +1,8 @@
 //! A stream cut into messages: the same cuts whether it comes byte by byte or at once, and never without end.
 #![no_main]
 
+mod support;
+
 use mixer_signalling::message::framing::{Framed, Framer};
 
 /// What is cut off a stream that comes in pieces of this length.
@@ -29,6 +31,7 @@ fn cuts(bytes: &[u8], piece: usize) -> (Vec<usize>, bool) {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let Some((&piece, stream)) = bytes.split_first() else { return };
     let whole = cuts(stream, stream.len());
     let pieces = cuts(stream, usize::from(piece) + 1);

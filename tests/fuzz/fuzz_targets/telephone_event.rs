@@ -1,6 +1,9 @@
 //! Telephone events (RFC 4733): any bytes only return.
 #![no_main]
 
+mod support;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     mixer_media::fuzzing::events(bytes);
 });

@@ -17,6 +17,7 @@ const PLACES: [&str; 6] = [
 ];
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let Some((&first, rest)) = bytes.split_first() else { return };
     let (head, body) = rest.split_at(rest.len() / 2);
     // Whole lines before the secret; what would hide its line in a fold or a body is no header then.

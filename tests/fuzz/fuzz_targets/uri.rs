@@ -1,9 +1,12 @@
 //! Addresses: SIP and tel URIs, `name-addr`, `Via`. What is written is read back as the same.
 #![no_main]
 
+mod support;
+
 use mixer_signalling::message::{Address, Uri, Via};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
     let text = String::from_utf8_lossy(bytes);
     if let Some(uri) = Uri::parse(&text) {
         let again = Uri::parse(&uri.to_string()).expect("our own URI can be read");

@@ -1,4 +1,4 @@
-//! Calls by a program that we did not write: SIPp, over UDP and over TCP, by number and by room and PIN, writing carelessly.
+//! SIPp calls into the whole house, from the calendar on: by number, by room and PIN, writing carelessly.
 
 use std::time::Duration;
 
