@@ -62,6 +62,7 @@ fn a_call_that_is_never_acknowledged_is_small_and_gone_in_32_seconds() {
         world.order(OURS, Order::Answer(call, media(20_000)));
     }
     let held = (world.sides[OURS].endpoint.bytes_held() - before) / 2_000;
+    println!("figure: {held} bytes for a call that is not acknowledged");
     assert!(held <= 8_000, "{held} bytes");
     world.hand.clear();
     world.pass_s(31);

@@ -106,6 +106,23 @@ fn at_the_bound_new_calls_get_503_and_the_running_one_stays() {
 }
 
 #[test]
+fn calls_in_setup_have_a_bound_of_their_own() {
+    let mut world = World::with(16, |ours| ours.limits.calls_in_setup = 2, |_| {});
+    let running: Vec<_> = (0..3).map(|_| world.talking()).collect();
+    world.place();
+    world.place();
+    let waiting = [world.incoming(OURS), world.incoming(OURS)];
+    world.place();
+    assert_eq!(world.ended(THEIRS).status, Some(503));
+    world.order(OURS, Order::Answer(waiting[0], media(20_000)));
+    world.established(THEIRS);
+    world.established(OURS);
+    world.place();
+    world.incoming(OURS);
+    assert_eq!(running.len() + 3, world.sides[OURS].endpoint.counts().calls);
+}
+
+#[test]
 fn a_peer_has_no_more_calls_than_lines() {
     let mut world = World::with(8, |ours| ours.peers[0].lines = Some(1), |_| {});
     let (_, call) = world.talking();

@@ -213,6 +213,29 @@ fn the_password_is_kept_from_a_realm_that_is_not_the_registrars() {
 }
 
 #[test]
+fn inside_a_call_only_the_peers_own_realm_is_answered() {
+    for (realm, answered) in [("pbx.example", true), ("evil", false)] {
+        let mut world = World::with(
+            8,
+            |ours| {
+                ours.peers[0].domain = "pbx.example".to_owned();
+                ours.peers[0].credentials = Some(Credentials { user: "88".to_owned(), password: "secret".to_owned() });
+            },
+            |_| {},
+        );
+        let hand = Hand::known();
+        let (call, _) = hand.call(&mut world);
+        world.order(OURS, Order::HangUp(call, String::new()));
+        let bye = hand.receive(&mut world);
+        let challenge = format!("WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"n\", qop=\"auth\"\r\n");
+        hand.send(&mut world, reply(&bye, "401 Unauthorized", &challenge));
+        world.pass_s(1);
+        let proved = |(_, _, bytes): &(_, _, Vec<u8>)| String::from_utf8_lossy(bytes).contains("Authorization: Digest");
+        assert_eq!(world.hand.iter().any(proved), answered, "{realm}");
+    }
+}
+
+#[test]
 fn somebody_is_asked_whether_he_is_there() {
     let mut world = World::new(9);
     let target = Target { host: "10.0.0.1".to_owned(), port: None, transport: Transport::Udp };
