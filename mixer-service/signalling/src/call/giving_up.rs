@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::body::reason_header;
 use super::outgoing::FIRST_SEQ;
 use super::{Call, Stage, by_us};
 use crate::endpoint::{Endpoint, Owner, Parcel};
@@ -49,7 +50,8 @@ impl Endpoint {
         };
         let ready = placing.alive && !std::mem::replace(&mut placing.cancelled, placing.alive);
         if let Some(key) = placing.client.filter(|_| ready) {
-            self.cancel_invite(now, key);
+            let reason = placing.hung_up.as_deref().map(reason_header).unwrap_or_default();
+            self.cancel_invite(now, key, &reason);
         }
     }
 
@@ -66,7 +68,7 @@ impl Endpoint {
     }
 
     /// The CANCEL has the INVITE's Via, number and route (section 9.1).
-    pub(super) fn cancel_invite(&mut self, now: Instant, key: ClientKey) {
+    fn cancel_invite(&mut self, now: Instant, key: ClientKey, reason: &str) {
         let give_up = now + self.config.timers.t1 * LIFE_T1;
         let Some(client) = self.clients.get_mut(&key).filter(|client| client.is_open()) else {
             return;
@@ -79,6 +81,7 @@ impl Endpoint {
             invite.headers.all(&name).for_each(|value| cancel.headers.push(name.clone(), value));
         }
         cancel.headers.push(Name::CSeq, format!("{seq} CANCEL"));
+        cancel.headers.push(Name::Reason, reason);
         let way = client.way;
         let bytes = cancel.write();
         let parcel = Parcel::new(Owner::Nobody, cancel);

@@ -211,15 +211,15 @@ impl Endpoint {
     /// A call is confirmed and counts no longer as one in set-up.
     pub(crate) fn leave_setup(&mut self, call: &mut Call) {
         self.in_setup -= usize::from(std::mem::take(&mut call.in_setup));
-        if let Some(initial) = call.initial.take() {
-            self.initial.remove(&initial);
-        }
     }
 
     /// A call is over: it leaves all tables, and the switchboard is told.
     pub(crate) fn end(&mut self, now: Instant, mut call: Box<Call>, cause: Cause) {
         self.leave_setup(&mut call);
         self.ride(&mut call, None);
+        if let Some(initial) = call.initial {
+            self.initial.remove(&initial);
+        }
         if let Some(number) = untag(&call.dialog.local_tag) {
             self.dialogs.remove(&number);
         }

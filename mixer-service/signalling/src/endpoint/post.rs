@@ -12,10 +12,10 @@ use crate::event::{FlowId, LookupId, OpenId, Output};
 use crate::message::{Name, Via};
 use crate::transaction::{Client, ClientKey};
 
-/// How long a name may take, or a stream, before the next place is tried.
+/// How long a name may take, or the last stream that can be tried.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a stream may take that is only tried because a request is large.
-const GROWN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a stream may take while there is another place to try.
+const PATIENCE_WITH_CHOICE: Duration = Duration::from_millis(2_500);
 /// Above it a request goes over a stream where it can (RFC 3261 section 18.1.1).
 const MAX_DATAGRAM: usize = 1_300;
 /// Requests that wait for names and streams at a time.
@@ -96,7 +96,7 @@ impl Endpoint {
                     server_name: parcel.name.to_string(),
                     peer: parcel.peer,
                 });
-                let patience = if parcel.candidates.is_empty() { PATIENCE } else { GROWN_PATIENCE.max(PATIENCE / 4) };
+                let patience = if parcel.candidates.is_empty() { PATIENCE } else { PATIENCE_WITH_CHOICE };
                 return self.wait_for(now, id, parcel, Some((transport, to)), patience);
             }
         }

@@ -104,6 +104,16 @@ fn the_same_invite_by_two_ways_is_merged_and_a_repetition_is_not_a_second_call()
 }
 
 #[test]
+fn a_copy_that_comes_late_by_another_way_is_merged_too() {
+    let mut world = World::new(16);
+    let hand = Hand::known();
+    hand.call(&mut world);
+    let invite = hand.request("INVITE", 1, "", &sdp("10.0.0.3", "sendrecv"));
+    let merged = hand.ask(&mut world, &invite.replace("branch=z9hG4bK", "branch=z9hG4bKother"));
+    assert_eq!(status(&merged), 482);
+}
+
+#[test]
 fn an_identity_too_long_to_be_kept_makes_way_for_no_other() {
     let mut world = World::new(6);
     let mut hand = Hand::known();

@@ -56,8 +56,8 @@ fn hanging_up_before_the_answer_cancels() {
     world.order(OURS, Order::Ring(call));
     assert_eq!(world.ringing(THEIRS), 180);
     world.order(THEIRS, Order::HangUp(placed, "changed my mind".to_owned()));
-    let cause = world.ended(OURS);
-    assert_eq!((cause.by, cause.status), (EndedBy::Peer, Some(487)));
+    let told = Cause { by: EndedBy::Peer, status: Some(487), text: "changed my mind".to_owned() };
+    assert_eq!(world.ended(OURS), told);
     assert_eq!(world.ended(THEIRS), Cause { by: EndedBy::Us, status: Some(487), text: "changed my mind".to_owned() });
     // The switchboard's answer crosses the CANCEL: nothing happens.
     world.order(OURS, Order::Answer(call, media(20_000)));

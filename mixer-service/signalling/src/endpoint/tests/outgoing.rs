@@ -169,6 +169,7 @@ fn ringing_too_long_is_cancelled() {
     assert!(cancel.starts_with("CANCEL sip:884711%23@10.0.0.3 "), "{cancel}");
     assert_eq!(header(&cancel, "Via"), header(&placed.invite, "Via"));
     assert_eq!((header(&cancel, "CSeq"), header(&cancel, "To")), (Some("1 CANCEL"), Some("<sip:884711%23@10.0.0.3>")));
+    assert_eq!(header(&cancel, "Reason"), Some("SIP;cause=200;text=\"nobody answered\""));
     placed.reply("487 Terminated", "a", "", "");
     let cause = placed.world.ended(OURS);
     assert_eq!((cause.by, cause.text.as_str()), (EndedBy::Us, "nobody answered"));
