@@ -373,6 +373,54 @@ fn reports_tell_loss_and_round_trip_by_their_own_port_and_by_that_of_the_sound()
 }
 
 #[test]
+fn a_call_goes_on_in_another_codec_and_under_other_keys() {
+    let mut world = World::new();
+    let id = world.call_in(0, Codec::ALaw, encrypted(Suite::AesCm128Sha1Tag80));
+    let listener = world.call(1);
+    world.speaks(id, 700.0, -20.0);
+    for id in [id, listener] {
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    world.run(Duration::from_secs(1));
+    for (codec, mark) in [(Codec::Opus, 10), (Codec::G722, 20), (Codec::MuLaw, 20)] {
+        for (bridge, now, address, to_us) in
+            [(&mut world.bridge, world.now, TELEPHONES, true), (&mut world.telephones, world.now + APART, OURS, false)]
+        {
+            let (ours, theirs) =
+                if to_us { (keying(mark), keying(mark + 1)) } else { (keying(mark + 1), keying(mark)) };
+            let srtp = Some(Srtp { suite: Suite::AesGcm256, ours, theirs });
+            let remote = Remote { srtp, ..Remote::plain(address, codec) };
+            bridge.handle(now, Input::Command(Command::Connect(id, remote)));
+        }
+        world.heard.clear();
+        world.run(Duration::from_secs(2));
+        assert!((world.level(listener, 700.0) + 20.0).abs() < 1.5, "{codec:?}: {:.1} dB", world.level(listener, 700.0));
+    }
+    let statistics = world.bridge.statistics(id).unwrap();
+    assert!(statistics.srtp_failed <= 4, "at most what was on its way under the old keys: {}", statistics.srtp_failed);
+}
+
+#[test]
+fn a_far_end_that_holds_hears_nothing_and_is_there_again_when_it_resumes() {
+    let mut world = World::new();
+    let (holding, talker) = (world.call(0), world.call(1));
+    world.speaks(talker, 700.0, -20.0);
+    for id in [holding, talker] {
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    world.run(Duration::from_secs(1));
+    let sent = world.bridge.statistics(holding).unwrap().packets_sent;
+    let plain = Remote::plain(TELEPHONES, Codec::ALaw);
+    world.tell(Command::Connect(holding, Remote { listens: false, speaks: false, ..plain }));
+    world.run(Duration::from_secs(40));
+    assert_eq!(world.bridge.statistics(holding).unwrap().packets_sent, sent);
+    world.tell(Command::Connect(holding, plain));
+    world.heard.clear();
+    world.run(Duration::from_secs(1));
+    assert!(world.level(holding, 700.0) > -21.0);
+}
+
+#[test]
 fn keys_of_signalling_and_of_events_are_one_press_and_opus_events_are_keys() {
     let mut world = World::new();
     let id = world.call_in(0, Codec::Opus, |_, _| {});

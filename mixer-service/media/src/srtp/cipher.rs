@@ -53,8 +53,8 @@ pub(super) fn keystream(cipher: &BlockCipher, start: [u8; 16], bytes: &mut [u8])
             counter = counter.wrapping_add(1);
         }
         cipher.encrypt(blocks);
-        for (byte, key) in chunk.iter_mut().zip(blocks.iter().flat_map(|block| block.iter())) {
-            *byte ^= key;
+        for (bytes, block) in chunk.chunks_mut(16).zip(blocks) {
+            bytes.iter_mut().zip(&*block).for_each(|(byte, key)| *byte ^= key);
         }
     }
 }
