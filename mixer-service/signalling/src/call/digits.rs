@@ -88,6 +88,13 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_read_by_their_numbers_as_events() {
+        for (number, key) in (0..16).zip("0123456789*#ABCD".chars()) {
+            assert_eq!(read("application/dtmf-relay", &format!("Signal={number}\r\n")), Info::Digit(Digit(key)));
+        }
+    }
+
+    #[test]
     fn what_is_no_key_is_none() {
         for (kind, body, info) in [
             ("application/dtmf-relay", "", Info::Nothing),

@@ -231,8 +231,12 @@ impl Endpoint {
         let Some(mut call) = self.take_out(key) else {
             return;
         };
-        let Stage::Waiting(arrival) = std::mem::replace(&mut call.stage, Stage::Talking) else {
-            return self.put_back_unless_waiting(call);
+        let arrival = match std::mem::replace(&mut call.stage, Stage::Talking) {
+            Stage::Waiting(arrival) => arrival,
+            other @ (Stage::Unacked(_) | Stage::Placing(_) | Stage::Talking) => {
+                call.stage = other;
+                return self.put_back(call);
+            }
         };
         let local = self.advertised(local);
         let invite = &arrival.invite;
@@ -290,11 +294,6 @@ impl Endpoint {
             };
             self.output.push_back(Output::Audit(refused));
         }
-    }
-
-    fn put_back_unless_waiting(&mut self, call: Box<Call>) {
-        debug_assert!(!matches!(call.stage, Stage::Waiting(_)), "a waiting call is answered");
-        self.put_back(call);
     }
 
     /// Refuses an incoming call by order.

@@ -37,6 +37,31 @@ fn we_hang_up_with_a_reason() {
 }
 
 #[test]
+fn orders_that_do_not_fit_change_nothing() {
+    let mut world = World::new(17);
+    let placed = world.place();
+    world.order(THEIRS, Order::Answer(placed, media(30_000)));
+    world.order(THEIRS, Order::Refuse(placed, 486, String::new()));
+    world.order(THEIRS, Order::Hold(placed, true));
+    world.order(THEIRS, Order::Ring(placed));
+    let call = world.incoming(OURS);
+    world.order(OURS, Order::Hold(call, true));
+    world.order(OURS, Order::Answer(call, media(20_000)));
+    world.order(OURS, Order::Answer(call, media(20_002)));
+    world.order(OURS, Order::Refuse(call, 486, String::new()));
+    world.order(OURS, Order::Ring(call));
+    assert_eq!(world.established(THEIRS).address.port(), 20_000);
+    world.established(OURS);
+    world.order(OURS, Order::Answer(call, media(20_004)));
+    world.order(OURS, Order::Ring(call));
+    world.quiet(OURS, 40);
+    world.order(OURS, Order::HangUp(call, String::new()));
+    world.ended(OURS);
+    world.ended(THEIRS);
+    world.assert_empty();
+}
+
+#[test]
 fn a_refusal_names_its_status() {
     let mut world = World::new(3);
     world.place();

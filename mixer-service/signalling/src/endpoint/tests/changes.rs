@@ -123,6 +123,22 @@ fn our_keys_and_holds_reach_the_other_side() {
 }
 
 #[test]
+fn a_change_waits_for_the_one_before() {
+    let mut world = World::new(15);
+    let (placed, _) = world.talking();
+    world.order(THEIRS, Order::Hold(placed, true));
+    world.order(THEIRS, Order::Hold(placed, false));
+    assert!(!world.reoffered(OURS).listens);
+    assert!(world.reoffered(OURS).listens);
+    assert!(world.wire.iter().all(|sent| !sent.starts_with("SIP/2.0 491") && !sent.starts_with("SIP/2.0 500")));
+    let reinvites = world
+        .wire
+        .iter()
+        .filter(|sent| sent.starts_with("INVITE") && sent.contains(";tag=") && sent.contains("CSeq: 3 INVITE"));
+    assert_eq!(reinvites.count(), 1);
+}
+
+#[test]
 fn both_sides_change_at_once_and_one_waits() {
     let mut world = World::new(7);
     let (placed, call) = world.talking();
