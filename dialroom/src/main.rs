@@ -43,7 +43,7 @@ enum Command {
     /// List what is booked
     List(list::ListArgs),
     /// A telephone on the command line
-    Phone(phone::PhoneArgs),
+    Phone(Box<phone::PhoneArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,7 +126,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::List(arguments)) => list::run(arguments).await?,
         Some(Command::Phone(arguments)) => {
             start_logs("warn");
-            return phone::run(arguments).await;
+            return phone::run(*arguments).await;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,39 +2,40 @@
 //!
 //! All that a telephone does is in `mixer_service::telephone`; here are its flags, its report and its exit status.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod flags;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use mixer_service::sip::{Cause, EndedBy, Transport};
-use mixer_service::telephone::{CallReport, Dial, Hearing, Pitch, Telephone, pitches, read_wav, write_wav};
+use dialroom_settings::SipServer;
+use mixer_service::sip::{Cause, EndedBy, Target};
+use mixer_service::telephone::{CallReport, Dial, Hearing, Line, Pitch, Telephone, pitches, read_wav, write_wav};
 use serde::Serialize;
 
-/// Call a number, press keys, play a tone, and tell what was heard.
+use self::flags::LineArgs;
+
+/// Call a number or be called, press keys, play a tone, and tell what was heard.
 ///
 /// The exit status is 0 when all expectations held, 1 when one did not, 2 when there was no call.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct PhoneArgs {
     /// The number to dial.
-    number: String,
+    #[arg(required_unless_present = "answer")]
+    number: Option<String>,
+    /// Wait so many seconds for a call and answer it, instead of dialling.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "number")]
+    answer: Option<f64>,
     /// The number to call from, as in +493023125002; without it the call is anonymous.
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     from: Option<String>,
-    /// The server to call; by default the demo's of --data, else 127.0.0.1:5060.
-    #[arg(long, aliases = ["proxy", "server"], value_name = "ADDRESS:PORT")]
-    via: Option<SocketAddr>,
     /// Folder of a running demo, to learn its server from.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Our own address; the demo takes anyone but 127.0.0.1 for a stranger.
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    local: IpAddr,
-    /// How the server is reached.
-    #[arg(long, value_enum, default_value_t = Carrier::Udp)]
-    transport: Carrier,
+    #[command(flatten)]
+    line: LineArgs,
     /// Keys to press once answered; a comma waits a second.
     #[arg(long, value_name = "KEYS")]
     keys: Option<String>,
@@ -50,6 +51,9 @@ pub(crate) struct PhoneArgs {
     /// Write what is heard to a WAV file.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Hold the call so many seconds after the answer, for example 2, or 2+3 to take it back three seconds later.
+    #[arg(long, value_name = "SECONDS[+SECONDS]")]
+    hold: Option<Hold>,
     /// Hang up so many seconds after the answer; by default when the other side does.
     #[arg(long = "for", value_name = "SECONDS")]
     duration: Option<f64>,
@@ -59,6 +63,9 @@ pub(crate) struct PhoneArgs {
     /// Expect not to hear this pitch for a second or longer.
     #[arg(long, value_name = "HZ")]
     expect_no_tone: Vec<u32>,
+    /// Expect the other side to press these keys.
+    #[arg(long, value_name = "KEYS")]
+    expect_keys: Option<String>,
     /// Expect the other side to end the call, with this status or with a reason that holds these words.
     #[arg(long, value_name = "STATUS|WORDS")]
     expect_end: Option<String>,
@@ -67,11 +74,11 @@ pub(crate) struct PhoneArgs {
     json: bool,
 }
 
-/// `--transport`.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Carrier {
-    Udp,
-    Tcp,
+/// `--hold`: after so many seconds, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Hold {
+    after: Duration,
+    lasts: Option<Duration>,
 }
 
 /// `--tone`: pitch in Hz and level in dB against a full-scale sine.
@@ -81,7 +88,7 @@ struct Voice {
     level_db: f64,
 }
 
-const DEFAULT_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+const DEFAULT_SERVER: &str = "127.0.0.1:5060";
 const DEFAULT_LEVEL_DB: f64 = -12.0;
 const CALL_FAILED: u8 = 2;
 
@@ -91,20 +98,11 @@ const CALL_FAILED: u8 = 2;
 /// When there was no call to make: a flag that holds no sense, no server, no port.
 pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     let server = server_of(&args)?;
+    let named = named(&server);
     let clip = args.play.as_deref().map(read_wav).transpose()?;
-    let dial = Dial {
-        server,
-        transport: match args.transport {
-            Carrier::Udp => Transport::Udp,
-            Carrier::Tcp => Transport::Tcp,
-        },
-        local: args.local,
-        number: args.number.clone(),
-        from: args.from.as_deref().map(compact),
-    };
-    let telephone = match Telephone::place(dial).await {
+    let telephone = match begin(&args, server).await {
         Ok(telephone) => telephone,
-        Err(error) => return Ok(no_call(&error, server)),
+        Err(error) => return Ok(no_call(&error, &named)),
     };
     if telephone.answered().await.is_ok() {
         if let Some(Voice { hz, level_db }) = args.tone {
@@ -119,19 +117,40 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.record {
         write_wav(file, &report.heard)?;
     }
-    let verdict = Verdict::of(&args, server, &report);
+    let verdict = Verdict::of(&args, &named, &report);
     print(&verdict, args.json)?;
     Ok(verdict.exit_code())
 }
 
+/// Dials, or waits for a call.
+async fn begin(args: &PhoneArgs, server: Target) -> anyhow::Result<Telephone> {
+    let line = args.line.setup(server)?;
+    let registers = line.account.as_ref().is_some_and(|account| account.register.is_some());
+    if let (false, Some(number)) = (registers, &args.number) {
+        let (number, from) = (number.clone(), args.from.as_deref().map(compact));
+        return Telephone::place(Dial { line, number, from }).await;
+    }
+    let line = Line::start(line).await?;
+    if registers && let Err((status, why)) = line.registered().await {
+        let status = status.map(|status| format!("{status} ")).unwrap_or_default();
+        bail!("not registered: {status}{why}");
+    }
+    if let Some(number) = &args.number {
+        return line.call(number, args.from.as_deref().map(compact));
+    }
+    let patience = seconds_of(args.answer.unwrap_or_default());
+    let called = tokio::time::timeout(patience, line.next_call()).await.context("nobody called")??;
+    line.answer(&called)
+}
+
 #[expect(clippy::print_stderr, reason = "the command's own error")]
-fn no_call(error: &anyhow::Error, server: SocketAddr) -> ExitCode {
+fn no_call(error: &anyhow::Error, server: &str) -> ExitCode {
     eprintln!("no call: {error:#}\n{}", remedy(server));
     ExitCode::from(CALL_FAILED)
 }
 
 /// What to do about a server that is not there.
-fn remedy(server: SocketAddr) -> String {
+fn remedy(server: &str) -> String {
     format!("Does a server run at {server}? Another one is named by --via ADDRESS:PORT, a demo by --data FOLDER.")
 }
 
@@ -150,8 +169,20 @@ async fn talk(telephone: &Telephone, args: &PhoneArgs) -> anyhow::Result<()> {
         }
         std::future::pending::<anyhow::Result<()>>().await
     };
+    let hold = async {
+        if let Some(Hold { after, lasts }) = args.hold {
+            tokio::time::sleep(after).await;
+            telephone.hold(true);
+            if let Some(lasts) = lasts {
+                tokio::time::sleep(lasts).await;
+                telephone.hold(false);
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         () = stay => Ok(()),
+        () = hold => Ok(()),
         failed = keys => failed,
         _ = telephone.ended() => Ok(()),
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -167,16 +198,27 @@ fn compact(number: &str) -> String {
     number.chars().filter(|sign| !matches!(sign, ' ' | '-' | '.' | '/' | '(' | ')')).collect()
 }
 
-fn server_of(args: &PhoneArgs) -> anyhow::Result<SocketAddr> {
-    match (args.via, &args.data) {
-        (Some(server), _) => Ok(server),
-        (None, Some(folder)) => demo_server(folder),
-        (None, None) => Ok(DEFAULT_SERVER),
-    }
+fn server_of(args: &PhoneArgs) -> anyhow::Result<Target> {
+    let server = match (&args.line.via, &args.data) {
+        (Some(server), _) => server.clone(),
+        (None, Some(folder)) => demo_server(folder)?,
+        (None, None) => server(DEFAULT_SERVER)?,
+    };
+    let (host, port) = (server.host().to_owned(), server.port());
+    Ok(Target { host, port, transport: args.line.transport() })
+}
+
+fn named(server: &Target) -> String {
+    let host = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
+    server.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+fn server(text: &str) -> anyhow::Result<SipServer> {
+    text.parse().map_err(anyhow::Error::msg)
 }
 
 /// The demo writes its addresses into its folder.
-fn demo_server(folder: &Path) -> anyhow::Result<SocketAddr> {
+fn demo_server(folder: &Path) -> anyhow::Result<SipServer> {
     #[derive(serde::Deserialize)]
     struct Demo {
         sip: String,
@@ -185,7 +227,22 @@ fn demo_server(folder: &Path) -> anyhow::Result<SocketAddr> {
     let text = std::fs::read(&file).with_context(|| format!("reading {}; is the demo running?", file.display()))?;
     let demo: Demo = serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?;
     let address = demo.sip.strip_prefix("sip:").unwrap_or(&demo.sip);
-    address.parse().with_context(|| format!("{}: sip: {address} is no address and port", file.display()))
+    server(address).with_context(|| format!("{}: sip: {address} is no address and port", file.display()))
+}
+
+impl FromStr for Hold {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let seconds = |text: &str| -> anyhow::Result<Duration> {
+            let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            seconds.context("seconds, as in 2 or 2+3")
+        };
+        Ok(match text.split_once('+') {
+            Some((after, lasts)) => Self { after: seconds(after)?, lasts: Some(seconds(lasts)?) },
+            None => Self { after: seconds(text)?, lasts: None },
+        })
+    }
 }
 
 impl FromStr for Voice {
@@ -215,6 +272,8 @@ struct Verdict {
     jitter_ms: Option<f32>,
     /// Pitches that stood out when the call ended.
     heard_last: Vec<HeardPitch>,
+    /// Keys that the other side pressed.
+    keys_heard: String,
     /// Pitches that were asked for.
     listened_for: Vec<HeardVoice>,
     ended_by: &'static str,
@@ -243,7 +302,7 @@ struct HeardVoice {
 }
 
 impl Verdict {
-    fn of(args: &PhoneArgs, server: SocketAddr, report: &CallReport) -> Self {
+    fn of(args: &PhoneArgs, server: &str, report: &CallReport) -> Self {
         let own = args.tone.map(|voice| voice.hz);
         let mut asked: Vec<u32> = args.expect_tone.iter().chain(&args.expect_no_tone).copied().chain(own).collect();
         asked.sort_unstable();
@@ -258,7 +317,8 @@ impl Verdict {
             packets_lost: statistics.map(|counts| counts.packets_lost),
             jitter_ms: statistics.map(|counts| counts.jitter_ms),
             heard_last: pitches(&report.heard).into_iter().map(HeardPitch::from).collect(),
-            failed: failures(args, &hearings, &report.cause),
+            keys_heard: report.keys.clone(),
+            failed: failures(args, &hearings, report),
             listened_for: hearings.into_iter().map(HeardVoice::from).collect(),
             ended_by: match report.cause.by {
                 EndedBy::Us => "us",
@@ -281,7 +341,8 @@ impl Verdict {
     }
 }
 
-fn failures(args: &PhoneArgs, hearings: &[Hearing], cause: &Cause) -> Vec<String> {
+fn failures(args: &PhoneArgs, hearings: &[Hearing], report: &CallReport) -> Vec<String> {
+    let cause = &report.cause;
     let steady = |hz: &u32| hearings.iter().any(|hearing| hearing.hz == *hz && hearing.is_steady());
     let missing = args.expect_tone.iter().filter(|hz| !steady(hz)).map(|hz| format!("{hz} Hz was not heard"));
     let unwanted = args.expect_no_tone.iter().filter(|hz| steady(hz)).map(|hz| format!("{hz} Hz was heard"));
@@ -290,7 +351,12 @@ fn failures(args: &PhoneArgs, hearings: &[Hearing], cause: &Cause) -> Vec<String
         .iter()
         .filter(|expected| !is_end(cause, expected))
         .map(|expected| format!("the end was to be {expected}; it was: {cause}"));
-    missing.chain(unwanted).chain(end).collect()
+    let keys = args
+        .expect_keys
+        .iter()
+        .filter(|expected| **expected != report.keys)
+        .map(|expected| format!("{expected} was to be keyed; it was: {}", report.keys));
+    missing.chain(unwanted).chain(end).chain(keys).collect()
 }
 
 /// Whether a call that the other side ended did so with this status or these words.
@@ -354,6 +420,9 @@ fn told(verdict: &Verdict) -> String {
         let pitches = verdict.heard_last.iter().map(|pitch| format!("{} Hz {:.1} dB", pitch.hz, pitch.level_db));
         lines.push(format!("heard last   {}", pitches.collect::<Vec<_>>().join(", ")));
     }
+    if !verdict.keys_heard.is_empty() {
+        lines.push(format!("keys heard   {}", verdict.keys_heard));
+    }
     let status = verdict.status.map(|status| format!(", {status}")).unwrap_or_default();
     let reason = if verdict.reason.is_empty() { String::new() } else { format!(", {}", verdict.reason) };
     lines.push(format!("ended        by {}{status}{reason}", verdict.ended_by));
@@ -369,19 +438,20 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Line {
+    struct Command {
         #[command(flatten)]
         phone: PhoneArgs,
     }
 
     /// The verdict on a call that ended like this, with these flags.
     fn verdict(flags: &[&str], answered: bool, by: EndedBy, status: Option<u16>) -> Verdict {
-        let args = Line::parse_from(["phone", "88"].iter().chain(flags)).phone;
+        let args = Command::parse_from(["phone", "88"].iter().chain(flags)).phone;
         let report = CallReport {
             answered_after: answered.then_some(Duration::from_millis(3)),
             first_sound_after: None,
             cause: Cause { by, status, text: String::new() },
             statistics: None,
+            keys: String::new(),
             heard: Vec::new(),
         };
         Verdict::of(&args, DEFAULT_SERVER, &report)
@@ -426,5 +496,26 @@ mod tests {
         assert!(is_end(&cause(EndedBy::Peer, None, "The line closes"), "line closes"));
         assert!(!is_end(&cause(EndedBy::Us, None, "line closes"), "line closes"));
         assert!(!is_end(&cause(EndedBy::Peer, Some(486), "Busy"), "403"));
+    }
+
+    #[test]
+    fn a_hold_has_a_beginning_and_perhaps_an_end() {
+        let seconds = Duration::from_secs;
+        assert_eq!("2".parse::<Hold>().unwrap(), Hold { after: seconds(2), lasts: None });
+        assert_eq!("2+3".parse::<Hold>().unwrap(), Hold { after: seconds(2), lasts: Some(seconds(3)) });
+        assert!("x".parse::<Hold>().is_err() && "-1".parse::<Hold>().is_err());
+    }
+
+    #[test]
+    fn a_telephone_dials_or_waits() {
+        for line in [&["phone"][..], &["phone", "88", "--answer", "5"], &["phone", "88", "--register"]] {
+            assert!(Command::try_parse_from(line).is_err(), "{line:?}");
+        }
+        for line in [
+            &["phone", "88", "--via", "sip.example.com"][..],
+            &["phone", "--answer", "5", "--register", "--user", "100", "--password-file", "f", "--codec", "opus,PCMA"],
+        ] {
+            Command::try_parse_from(line).unwrap();
+        }
     }
 }

@@ -15,6 +15,23 @@ impl Door {
         Self(spellings(dial_in, home))
     }
 
+    /// The same door with more numbers that lead to it, as one trunk hands them on.
+    pub(crate) fn with(dial_in: &DialIn, home: HomeRegion, numbers: &[String]) -> Self {
+        let mut all = spellings(dial_in, home);
+        for number in numbers {
+            all.push(compact(number));
+            all.extend(E164::parse(number, home).iter().flat_map(|number| spellings_of(number, home)));
+        }
+        all.retain(|spelling| !spelling.is_empty());
+        Self(all)
+    }
+
+    /// Whether this number begins as one that leads here; some telephones dial room and PIN along. No digit at all is no
+    /// number, and no wrong one.
+    pub(crate) fn is_reached_by(&self, called: &str) -> bool {
+        called.is_empty() || self.0.iter().any(|number| called.starts_with(number.as_str()))
+    }
+
     /// The digits behind the conference number; empty for the number alone, and for anything that is no room number.
     pub(crate) fn dialled_along<'a>(&self, called: &'a str) -> &'a str {
         let rests = self.0.iter().filter_map(|number| called.strip_prefix(number.as_str()));
@@ -29,14 +46,18 @@ fn spellings(dial_in: &DialIn, home: HomeRegion) -> Vec<String> {
     let mut spellings = vec![compact(&dial_in.number)];
     if let Some(external) = &dial_in.external_number {
         spellings.push(compact(external));
-        if let Ok(number) = E164::parse(external, home) {
-            let digits = &number.as_str()[1..];
-            spellings.extend([number.as_str().to_owned(), digits.to_owned(), format!("00{digits}")]);
-            // The national form: a zero in place of the country code, as Germany and most of its neighbours dial.
-            spellings.extend(national(&number, home));
-        }
+        spellings.extend(E164::parse(external, home).iter().flat_map(|number| spellings_of(number, home)));
     }
     spellings.retain(|spelling| !spelling.is_empty());
+    spellings
+}
+
+/// Every way in which an international number may arrive.
+fn spellings_of(number: &E164, home: HomeRegion) -> Vec<String> {
+    let digits = &number.as_str()[1..];
+    let mut spellings = vec![number.as_str().to_owned(), digits.to_owned(), format!("00{digits}")];
+    // The national form: a zero in place of the country code, as Germany and most of its neighbours dial.
+    spellings.extend(national(number, home));
     spellings
 }
 
@@ -57,15 +78,37 @@ fn national(number: &E164, home: HomeRegion) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(called: &str, expected: &str) {
-        let dial_in = DialIn {
+    fn dial_in() -> DialIn {
+        DialIn {
             number: "88".into(),
             external_number: Some("+49 30 23125 88".into()),
             lead_minutes: 10,
             overrun_minutes: 15,
             inter_digit_seconds: 4,
-        };
-        assert_eq!(Door::new(&dial_in, HomeRegion::GERMANY).dialled_along(called), expected, "{called}");
+        }
+    }
+
+    fn check(called: &str, expected: &str) {
+        assert_eq!(Door::new(&dial_in(), HomeRegion::GERMANY).dialled_along(called), expected, "{called}");
+    }
+
+    #[test]
+    fn a_number_that_begins_otherwise_leads_nowhere() {
+        let door = Door::new(&dial_in(), HomeRegion::GERMANY);
+        for called in ["", "88", "884711", "884711#482915#", "03023125884711", "+49302312588"] {
+            assert!(door.is_reached_by(called), "{called}");
+        }
+        for called in ["600", "8", "4711", "00972599123456", "+4930231258"] {
+            assert!(!door.is_reached_by(called), "{called}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_may_have_numbers_of_its_own() {
+        let door = Door::with(&dial_in(), HomeRegion::GERMANY, &["99".to_owned(), "+49 30 777".to_owned()]);
+        for called in ["994711", "+49307774711", "0307774711", "49307774711", "884711"] {
+            assert_eq!(door.dialled_along(called), "4711", "{called}");
+        }
     }
 
     #[test]

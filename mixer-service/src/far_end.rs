@@ -8,8 +8,7 @@ use crate::engine::{Codec, Keying, Remote, Rtcp, Srtp, Suite};
 
 /// The far end as signalling describes it; `peer_ip` is where his signalling comes from, and `in_band_digits` whether his
 /// trunk's keys come in the sound although telephone events were agreed on.
-#[must_use]
-pub fn far_end(media: &signalling::RemoteMedia, peer_ip: IpAddr, in_band_digits: bool) -> Remote {
+pub(crate) fn far_end(media: &signalling::RemoteMedia, peer_ip: IpAddr, in_band_digits: bool) -> Remote {
     Remote {
         address: media.address,
         peer_ip,

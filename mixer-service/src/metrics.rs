@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::{EngineMetrics, LATENESS_BOUNDS_US};
-use crate::sip::SipCounts;
+use crate::sip::{SipCounts, SipState};
 
 /// A value that anybody may raise or set and anybody may read.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub(crate) struct Metrics {
     pub(crate) calls_refused: Count,
     /// Calls ended by three wrong entries.
     pub(crate) wrong_entries: Count,
-    /// Calls ended because their sound stopped.
+    /// Calls ended because the other side was gone.
     pub(crate) calls_silent: Count,
     /// Calls at present.
     pub(crate) legs: Count,
@@ -76,7 +76,7 @@ impl Metrics {
             ("calls_total", "Calls that arrived.", &self.calls),
             ("calls_refused_total", "Calls refused unanswered.", &self.calls_refused),
             ("calls_wrong_entries_total", "Calls ended by three wrong entries.", &self.wrong_entries),
-            ("calls_silent_total", "Calls ended because their sound stopped.", &self.calls_silent),
+            ("calls_silent_total", "Calls whose other side was gone.", &self.calls_silent),
             ("rtp_packets_lost_total", "RTP packets that never came.", &self.packets_lost),
             ("bookings_unreadable_total", "Stored bookings that could not be read.", &self.bookings_unreadable),
             ("hand_off_conflicts_total", "Same revision, other content.", &self.hand_off_conflicts),
@@ -101,11 +101,38 @@ impl Metrics {
 /// What signalling counts, as text.
 pub(crate) fn sip_text(counts: &SipCounts) -> String {
     let mut text = String::new();
-    plain(&mut text, "counter", "sip_received_total", "SIP messages that reached us.", counts.received);
-    plain(&mut text, "counter", "sip_malformed_total", "Datagrams that are no SIP.", counts.malformed);
-    plain(&mut text, "counter", "sip_too_large_total", "Datagrams longer than the bound.", counts.too_large);
-    let refused = counts.refused.iter().map(|(why, count)| ((*why).to_owned(), *count));
-    labelled(&mut text, "sip_refused_total", "Requests turned away by the boundary.", "why", refused);
+    let counters = [
+        ("received_total", "SIP messages that were read.", counts.received),
+        ("unsent_total", "SIP messages that nobody took.", counts.unsent),
+        ("streams_refused_total", "Streams turned away, or closed to make room.", counts.streams_refused),
+        ("tls_handshakes_total", "TLS handshakes that came to their end.", counts.handshakes),
+        ("tls_handshakes_failed_total", "TLS handshakes that did not.", counts.handshakes_failed),
+    ];
+    counters.iter().for_each(|(name, help, value)| plain(&mut text, "counter", &format!("sip_{name}"), help, *value));
+    let reasons = [
+        ("refused_total", "Requests refused, by reason.", &counts.refused),
+        ("dropped_total", "Messages of strangers that were not even read, by reason.", &counts.dropped),
+        ("bans_total", "Sources banned, by the reason that was one too many.", &counts.banned),
+    ];
+    for (name, help, counts) in reasons {
+        let values = counts.iter().map(|(why, count)| ((*why).to_owned(), *count));
+        labelled(&mut text, &format!("sip_{name}"), help, "why", values);
+    }
+    let SipState { remembered, streams, banned } = counts.now;
+    let gauges = [
+        ("calls", "Calls that signalling knows.", remembered.calls),
+        ("calls_in_setup", "Calls that are not confirmed yet.", remembered.calls_in_setup),
+        ("server_transactions", "Transactions in which we answer.", remembered.server_transactions),
+        ("client_transactions", "Transactions in which we ask.", remembered.client_transactions),
+        ("registrations", "Registrations that hold.", remembered.registered),
+        ("flows", "Sockets and streams that signalling knows.", remembered.flows),
+        ("streams", "Streams that are open.", streams),
+        ("banned", "Sources that are banned.", banned),
+    ];
+    let value = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    gauges
+        .iter()
+        .for_each(|(name, help, count)| plain(&mut text, "gauge", &format!("sip_{name}"), help, value(*count)));
     text
 }
 

@@ -27,8 +27,9 @@ use crate::prompts::PromptLibrary;
 use crate::records::{RecordQueue, Records};
 use crate::schedule::{Change, Schedule};
 use crate::settings_watch;
-use crate::sip::{Limits, Listen, LocalMedia, SipEndpoint, SipEvent};
+use crate::sip::{LocalMedia, SipEndpoint, SipEvent};
 use crate::switchboard::{Action, Deadlines, Happened, Switchboard};
+use crate::trunks;
 
 /// Changes of the schedule on their way to the focus; at the bound hand-offs wait.
 const MAX_CHANGES: usize = 256;
@@ -90,6 +91,7 @@ struct Tasks {
     records: JoinHandle<()>,
     control: JoinHandle<std::io::Result<()>>,
     settings: JoinHandle<std::io::Result<()>>,
+    trunks: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
 }
 
@@ -146,10 +148,8 @@ impl Mixer {
         }
         let (engine, sound) = Engine::start(settings.media.rtp_ports, settings.media.dscp)
             .context("media.rtp_ports: sound cannot be started")?;
-        let advertised = settings.sip.advertised.v4.map(Into::into);
-        let listen = Listen { addresses: settings.sip.listen.clone(), advertised };
-        let (sip, sip_events) =
-            SipEndpoint::start(listen, Limits::default()).await.context("sip.listen: SIP cannot be started")?;
+        let setup = trunks::setup(&settings);
+        let (sip, sip_events) = SipEndpoint::start(setup).await.context("[sip]: signalling cannot be started")?;
 
         // Set once, here.
         drop(control.machines.set((sip.clone(), engine.clone())));
@@ -161,11 +161,13 @@ impl Mixer {
             records: tokio::spawn(writing),
             control: tokio::spawn(control::serve(listener, control.clone())),
             settings: tokio::spawn(settings_watch::watch(file, file_watch, settings_sender, metrics)),
+            trunks: tokio::spawn(trunks::follow(desk.sip.clone(), settings_receiver.clone())),
             housekeeping: tokio::spawn(keep_house(schedule, records, settings_receiver.clone(), clock.clone())),
         };
         let inlets = Inlets { sip: sip_events, sound, changes, questions, settings: settings_receiver };
         control.ready.store(true, Ordering::Release);
-        tracing::info!(sip = ?desk.sip.addresses(), control = %control_address, bookings = control.schedule.count(), "the mixer takes calls");
+        let tls = desk.sip.tls_addresses();
+        tracing::info!(sip = ?desk.sip.addresses(), ?tls, control = %control_address, bookings = control.schedule.count(), "the mixer takes calls");
         Ok(Self { desk, board, clock, inlets, control, control_address, tasks })
     }
 
@@ -247,6 +249,7 @@ impl Mixer {
         control.stop.cancel();
         tasks.housekeeping.abort();
         tasks.settings.abort();
+        tasks.trunks.abort();
         drop((desk, inlets, control));
         let written = async { drop(tokio::join!(tasks.records, tasks.control)) };
         tokio::select! {
@@ -274,13 +277,19 @@ impl Desk {
         let Self { sip, engine, prompts, .. } = self;
         match action {
             Action::Answer { call, stream, local } => match engine.open(stream, local) {
-                Ok(port) => sip.answer(call, LocalMedia { ip: local, port }),
+                Ok(port) => {
+                    sip.name(call, stream.0);
+                    sip.answer(call, LocalMedia { ip: local, port });
+                }
                 Err(why) => {
                     tracing::error!(%why, %local, "a call cannot be answered: no port of media.rtp_ports opens");
                     return Some(Happened::NoPort(stream));
                 }
             },
-            Action::Refuse { call, status, reason } => sip.refuse(call, status, reason),
+            Action::Refuse { call, status, reason, code } => sip.refuse(call, status, reason, code),
+            Action::Probe(call) => sip.probe(call),
+            Action::Missed(source) => sip.missed(source),
+            Action::Press(stream, key) => engine.pressed(stream, key),
             Action::HangUp { call, reason } => sip.hang_up(call, reason),
             Action::Connect { stream, remote } => engine.connect(stream, remote),
             Action::Play { stream, playback, language, sentences } => {

@@ -58,7 +58,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Settings> {
 fn keys_that_need_a_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let keys = [
         ("sip.listen", old.sip.listen != new.sip.listen),
-        ("sip.advertised", old.sip.advertised != new.sip.advertised),
+        ("sip.tls_listen", old.sip.tls_listen != new.sip.tls_listen),
+        ("sip.tls", old.sip.tls != new.sip.tls),
         ("media.rtp_ports", old.media.rtp_ports != new.media.rtp_ports),
         ("media.dscp", old.media.dscp != new.media.dscp),
         ("store.data", old.store.data != new.store.data),

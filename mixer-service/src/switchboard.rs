@@ -20,15 +20,15 @@ use tracing::Span;
 
 use crate::dialled::Door;
 use crate::engine::{Remote, Report, RoomKey, StreamId};
-use crate::identity::{ServerAddresses, believed, trunk_of};
+use crate::far_end::far_end;
+use crate::identity::believed;
 use crate::metrics::Metrics;
 use crate::schedule::Change;
-use crate::sip::{CallKey, CallerHeaders, Cause, RemoteMedia, SipEvent};
+use crate::sip::{CallKey, Called, CallerHeaders, Cause, EndedBy, PeerId, RemoteMedia, SipEvent};
+use crate::trunks;
 
 /// Most calls at a time: what one worker thread is known to mix. The next one gets 503 and may try elsewhere.
 const MAX_LEGS: usize = 2000;
-/// A telephone that sends nothing for so long is gone without a word (robbed of its battery, its Wi-Fi, its NAT binding).
-const SILENCE_ENDS_CALL: Duration = Duration::from_secs(120);
 /// A last word is heard within 30 s, the engine promises. Should it not say so, the call ends all the same.
 const LAST_WORD_PATIENCE: Duration = Duration::from_secs(35);
 
@@ -38,7 +38,7 @@ pub(crate) struct Switchboard {
     focus: Focus,
     settings: Arc<Settings>,
     /// Made once per settings: reading a number loads the numbering plans of the world.
-    door: Door,
+    doors: Doors,
     metrics: Arc<Metrics>,
     legs: BTreeMap<LegId, Leg>,
     calls: BTreeMap<CallKey, LegId>,
@@ -51,9 +51,20 @@ pub(crate) struct Switchboard {
     deadlines: Deadlines,
 }
 
+/// The conference number in every spelling: everybody's, and that of trunks with numbers or a country of their own.
+#[derive(Debug)]
+struct Doors {
+    usual: Door,
+    of_trunk: BTreeMap<PeerId, Door>,
+}
+
 #[derive(Debug)]
 struct Leg {
     call: CallKey,
+    /// Where its signalling comes from.
+    source: SocketAddr,
+    /// Whether its trunk's keys come in the sound.
+    in_band_digits: bool,
     /// Our address as the caller reaches it.
     local: IpAddr,
     stage: Stage,
@@ -102,8 +113,14 @@ pub(crate) enum Happened {
 pub(crate) enum Action {
     /// Open a stream on this address and answer the call with its port.
     Answer { call: CallKey, stream: StreamId, local: IpAddr },
-    /// Refuse the call.
-    Refuse { call: CallKey, status: u16, reason: &'static str },
+    /// Refuse the call, with words for the caller and a code for the audit log.
+    Refuse { call: CallKey, status: u16, reason: &'static str, code: &'static str },
+    /// Ask whether the other side is still there; if it is not, signalling ends the call.
+    Probe(CallKey),
+    /// A stranger dialled a number that nobody has.
+    Missed(SocketAddr),
+    /// A key was pressed that signalling told; it comes back as a digit, once, whichever ways it came.
+    Press(StreamId, char),
     /// End the call.
     HangUp { call: CallKey, reason: &'static str },
     /// Let sound flow.
@@ -142,7 +159,7 @@ impl Switchboard {
     pub(crate) fn new(now: Now, settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
         Self {
             focus: Focus::new(now, policy(&settings)),
-            door: door(&settings),
+            doors: doors(&settings),
             settings,
             metrics,
             legs: BTreeMap::new(),
@@ -165,7 +182,7 @@ impl Switchboard {
             Happened::Schedule(Change::Withdrawn(id)) => self.tell(now, Input::Withdrawn(&id)),
             Happened::Settings(settings) => {
                 self.tell(now, Input::Policy(policy(&settings)));
-                self.door = door(&settings);
+                self.doors = doors(&settings);
                 self.settings = settings;
             }
             Happened::NoPort(stream) => self.no_port(now, stream),
@@ -196,8 +213,8 @@ impl Switchboard {
 
     fn sip(&mut self, now: Now, event: SipEvent) {
         match event {
-            SipEvent::Incoming { call, source, local, called, headers } => {
-                self.incoming(now, call, (source, local), called.as_str(), &headers);
+            SipEvent::Incoming { call, source, local, peer, called, headers, transport: _, tls_names: _ } => {
+                self.incoming(now, call, (source, local), peer, &called, &headers);
             }
             SipEvent::Established { call, remote } => {
                 if let Some(leg) = self.advance(call, Stage::Answered, Stage::Connected) {
@@ -215,8 +232,25 @@ impl Switchboard {
                     self.strike(now, leg, &cause);
                 }
             }
-            // Of calls that we place; this program places none.
-            SipEvent::Ringing { .. } => {}
+            SipEvent::Pressed { call, digit } => {
+                let leg = self.calls.get(&call).and_then(|leg| self.connected(stream_of(*leg)));
+                self.actions.extend(leg.map(|leg| Action::Press(stream_of(leg), digit.0)));
+            }
+            SipEvent::Alive { call } => {
+                if let Some(leg) = self.calls.get(&call).and_then(|leg| self.legs.get(leg)) {
+                    leg.span.in_scope(|| tracing::debug!("nothing is heard of this telephone, but it is there"));
+                }
+            }
+            SipEvent::Registered { peer, expires } => {
+                let trunk = trunks::trunk(&self.settings, peer).map(|trunk| trunk.name.as_str());
+                tracing::info!(trunk, seconds = expires.as_secs(), "registered");
+            }
+            SipEvent::RegistrationFailed { peer, status, text, retry_in } => {
+                let trunk = trunks::trunk(&self.settings, peer).map(|trunk| trunk.name.as_str());
+                tracing::warn!(trunk, status, why = text, again_in_s = retry_in.as_secs(), "not registered");
+            }
+            // Of calls that we place, and of questions that we ask; this program does neither.
+            SipEvent::Ringing { .. } | SipEvent::Pong { .. } => {}
         }
     }
 
@@ -225,28 +259,38 @@ impl Switchboard {
         now: Now,
         call: CallKey,
         (source, local): (SocketAddr, IpAddr),
-        called: &str,
+        peer: Option<PeerId>,
+        called: &Called,
         headers: &CallerHeaders,
     ) {
         self.metrics.calls.raise();
         if self.legs.len() >= MAX_LEGS {
             self.metrics.calls_refused.raise();
             tracing::warn!(%source, "call refused: {MAX_LEGS} calls already");
-            return self.actions.push(Action::Refuse { call, status: 503, reason: "All lines are busy" });
+            let (reason, code) = ("All lines are busy", "overload");
+            return self.actions.push(Action::Refuse { call, status: 503, reason, code });
         }
         let id = LegId(self.next_leg);
         self.next_leg += 1;
         let span = tracing::info_span!("call", leg = id.0);
-        let trunk = trunk_of(&self.settings, &ServerAddresses::default(), source.ip(), &[]);
+        let trunk = peer.and_then(|peer| trunks::trunk(&self.settings, peer));
         let caller = believed(&self.settings, trunk, headers);
-        let along = self.door.dialled_along(called).to_owned();
+        let in_band_digits = trunk.is_some_and(|trunk| trunk.in_band_digits);
+        let trunk = trunk.map(|trunk| trunk.name.as_str());
+        let door = peer.and_then(|peer| self.doors.of_trunk.get(&peer)).unwrap_or(&self.doors.usual);
+        let along = door.dialled_along(called.as_str()).to_owned();
+        if trunk.is_none() && !door.is_reached_by(called.as_str()) {
+            // He is answered like anybody else: who searches must not learn which number is the right one.
+            self.actions.push(Action::Missed(source));
+        }
         let masked = caller.number.as_ref().map(|number| number.masked());
         span.in_scope(|| {
             let number = masked.as_deref().unwrap_or("no number");
             let trust = caller.trust;
-            tracing::info!(%source, number, ?trust, why = caller.why, room_dialled = !along.is_empty(), "call arrives");
+            tracing::info!(%source, trunk, number, ?trust, why = caller.why, room_dialled = !along.is_empty(), "call arrives");
         });
-        self.legs.insert(id, Leg { call, local, stage: Stage::Asked, conference: None, held: false, span });
+        let (stage, conference, held) = (Stage::Asked, None, false);
+        self.legs.insert(id, Leg { call, source, in_band_digits, local, stage, conference, held, span });
         self.calls.insert(call, id);
         let call = Call { caller: caller.number, trust: caller.trust, dialled_along: along };
         self.tell(now, Input::Call(id, call));
@@ -258,7 +302,8 @@ impl Switchboard {
             return;
         }
         let stream = stream_of(id);
-        self.actions.push(Action::Connect { stream, remote: Remote::from(&remote) });
+        let far_end = far_end(&remote, leg.source.ip(), leg.in_band_digits);
+        self.actions.push(Action::Connect { stream, remote: far_end });
         let was_held = std::mem::replace(&mut leg.held, !remote.listens);
         if leg.held == was_held || leg.stage != Stage::Connected {
             return;
@@ -283,7 +328,11 @@ impl Switchboard {
                     self.tell(now, Input::Played(leg, PlaybackId(playback)));
                 }
             }
-            Report::Silent(stream, since) => self.silent(now, stream, since),
+            // Muted, held or gone: only the telephone itself can tell, and who no longer answers is ended by signalling.
+            Report::Silent(stream, _since) => {
+                let leg = self.connected(stream).and_then(|leg| self.legs.get(&leg));
+                self.actions.extend(leg.map(|leg| Action::Probe(leg.call)));
+            }
             Report::Closed(stream, statistics) => {
                 self.metrics.packets_lost.add(statistics.packets_lost);
                 self.closed(leg_of(stream));
@@ -291,20 +340,6 @@ impl Switchboard {
             // Of streams that key; those of callers never do.
             Report::Keyed(_) => {}
         }
-    }
-
-    fn silent(&mut self, now: Now, stream: StreamId, since: Instant) {
-        let Some(id) = self.connected(stream) else { return };
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        if leg.held || now.instant.saturating_duration_since(since) < SILENCE_ENDS_CALL {
-            return;
-        }
-        self.metrics.calls_silent.raise();
-        leg.span.in_scope(|| tracing::warn!("nothing is heard of this telephone any more; the call is ended"));
-        leg.stage = Stage::Over;
-        self.actions.push(Action::Close { stream, after_playback: false });
-        self.actions.push(Action::HangUp { call: leg.call, reason: "No sound is received" });
-        self.tell(now, Input::HungUp(id));
     }
 
     /// A stream is closed: whoever was to hear a last word has heard it.
@@ -327,7 +362,8 @@ impl Switchboard {
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Answered) else { return };
         leg.stage = Stage::Over;
         self.metrics.calls_refused.raise();
-        self.actions.push(Action::Refuse { call: leg.call, status: 503, reason: "No port for sound is free" });
+        let (reason, code) = ("No port for sound is free", "no_port");
+        self.actions.push(Action::Refuse { call: leg.call, status: 503, reason, code });
         self.tell(now, Input::HungUp(id));
     }
 
@@ -336,6 +372,9 @@ impl Switchboard {
         let Some(leg) = self.legs.remove(&id) else { return };
         // Without its text, which may be the caller's own and hold a number.
         leg.span.in_scope(|| tracing::info!(by = ?cause.by, status = ?cause.status, "call over"));
+        if cause.by == EndedBy::Silence && leg.stage == Stage::Connected {
+            self.metrics.calls_silent.raise();
+        }
         match leg.stage {
             Stage::Answered | Stage::Connected | Stage::Closing(_) => {
                 self.actions.push(Action::Close { stream: stream_of(id), after_playback: false });
@@ -403,13 +442,13 @@ impl Switchboard {
     fn refuse(&mut self, id: LegId, refusal: Refusal) {
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Asked) else { return };
         leg.stage = Stage::Over;
-        let (status, reason) = match refusal {
-            Refusal::Overload => (503, "All lines are busy"),
-            Refusal::ExternalCallersBarred => (403, "Calls from outside are barred"),
+        let (status, reason, code) = match refusal {
+            Refusal::Overload => (503, "All lines are busy", "overload"),
+            Refusal::ExternalCallersBarred => (403, "Calls from outside are barred", "external_barred"),
         };
         leg.span.in_scope(|| tracing::info!(status, reason, "call refused"));
         self.metrics.calls_refused.raise();
-        self.actions.push(Action::Refuse { call: leg.call, status, reason });
+        self.actions.push(Action::Refuse { call: leg.call, status, reason, code });
     }
 
     fn join(&mut self, id: LegId, conference: ConferenceId) {
@@ -493,10 +532,14 @@ fn reason_text(reason: EndReason) -> &'static str {
     }
 }
 
-fn door(settings: &Settings) -> Door {
+fn doors(settings: &Settings) -> Doors {
+    let home = settings.directory.home_region;
     // The first national number that is read loads the numbering plans of the world; no caller shall wait for that.
-    drop(E164::parse("0", settings.directory.home_region));
-    Door::new(&settings.dial_in, settings.directory.home_region)
+    drop(E164::parse("0", home));
+    let own = trunks::peer_ids(settings).filter(|(_, trunk)| !trunk.numbers.is_empty() || trunk.home_region.is_some());
+    let of_trunk = own
+        .map(|(peer, trunk)| (peer, Door::with(&settings.dial_in, trunk.home_region.unwrap_or(home), &trunk.numbers)));
+    Doors { usual: Door::new(&settings.dial_in, home), of_trunk: of_trunk.collect() }
 }
 
 /// The settings' house rules, as the focus wants them.

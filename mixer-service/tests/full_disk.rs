@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dialroom_host::Clock;
 use mixer_service::sip::Transport;
-use mixer_service::telephone::{Dial, Telephone};
+use mixer_service::telephone::{Dial, LineSetup, Telephone};
 use mixer_service::{Mixer, Options};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -87,8 +87,8 @@ fn booking(id: &str, room: &str, number: &str) -> String {
 
 async fn call(sip: SocketAddr, from: &str) -> Telephone {
     let local: IpAddr = [127, 0, 0, 1].into();
-    let dial =
-        Dial { server: sip, transport: Transport::Udp, local, number: "88".to_owned(), from: Some(from.to_owned()) };
+    let line = LineSetup::to(sip, Transport::Udp, local);
+    let dial = Dial { line, number: "88".to_owned(), from: Some(from.to_owned()) };
     let telephone = Telephone::place(dial).await.unwrap();
     telephone.answered().await.unwrap();
     telephone

@@ -4,8 +4,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Libraries that write whole messages, credentials or numbers into their finer logs, and how far they may speak.
 const CAPPED: [(&str, &str); 8] = [
-    ("rsipstack", "warn"), // whole SIP messages at info
-    ("lettre", "info"),    // the SMTP dialogue, AUTH included
+    ("hickory_resolver", "info"),
+    ("lettre", "info"), // the SMTP dialogue, AUTH included
     ("hyper", "info"),
     ("hyper_util", "info"),
     ("reqwest", "info"),
@@ -39,10 +39,10 @@ mod tests {
 
     #[test]
     fn no_wish_opens_what_is_capped() {
-        for wish in ["trace", "rsipstack=trace", "info,rsipstack::transport=debug , lettre=trace", ""] {
+        for wish in ["trace", "lettre=trace", "info,hyper::proto=debug , lettre=trace", ""] {
             let filter = capped(wish).to_string();
-            assert!(filter.contains("rsipstack=warn") && filter.contains("lettre=info"), "{filter}");
-            assert!(!filter.contains("rsipstack=trace") && !filter.contains("rsipstack::"), "{filter}");
+            assert!(filter.contains("hyper=info") && filter.contains("lettre=info"), "{filter}");
+            assert!(!filter.contains("lettre=trace") && !filter.contains("hyper::"), "{filter}");
         }
     }
 }

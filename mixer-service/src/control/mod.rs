@@ -10,6 +10,7 @@ mod conferences;
 mod health;
 mod problem;
 mod token;
+mod traces;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -76,6 +77,8 @@ fn router(control: Control) -> Router {
         .route("/v1/bookings/{id}", get(bookings::show).put(bookings::put).delete(bookings::delete))
         .route("/v1/conferences", get(conferences::list))
         .route("/v1/events", get(conferences::events))
+        .route("/v1/traces", get(traces::list))
+        .route("/v1/calls/{call}/trace", get(traces::show))
         .route("/v1/records", get(calls::list))
         .route("/v1/records/ack", post(calls::acknowledge))
         .route_layer(middleware::from_fn_with_state(control.clone(), token::check));

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::sip::{EndedBy, Transport};
-use crate::telephone::{Dial, Telephone};
+use crate::telephone::{Dial, LineSetup, Telephone};
 use crate::testing::{BERND, GUEST, booking};
 
 /// Greeting and keys included, nothing here takes so long, not even on a busy machine.
@@ -65,7 +65,7 @@ impl World {
     async fn call(&self, transport: Transport, from: &str, tone_hz: u32) -> Telephone {
         let local: IpAddr = [127, 0, 0, 1].into();
         let (number, from) = ("88".to_owned(), Some(from.to_owned()));
-        let dial = Dial { server: self.sip, transport, local, number, from };
+        let dial = Dial { line: LineSetup::to(self.sip, transport, local), number, from };
         let telephone = Telephone::place(dial).await.unwrap();
         telephone.answered().await.unwrap();
         telephone.tone(Some((tone_hz, -16.0)));
@@ -179,15 +179,11 @@ impl std::io::Write for Log {
 }
 
 impl Log {
-    /// At the finest level, but for the library that writes whole messages, which no setting lets speak.
+    /// At the finest level.
     fn capture() -> Self {
         let log = Self::default();
         let writer = log.clone();
-        tracing_subscriber::fmt()
-            .with_env_filter("trace,rsipstack=warn")
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .init();
+        tracing_subscriber::fmt().with_env_filter("trace").with_ansi(false).with_writer(move || writer.clone()).init();
         log
     }
 

@@ -1,74 +1,62 @@
-//! What the boundary counts, for `/metrics` and for tests.
+//! What signalling counts, for `/metrics` and for tests.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Counts since the start; rising only.
+use mixer_signalling::Counts;
+
+/// Counts since the start, and what holds at this moment.
 #[derive(Debug, Default)]
 pub struct SipCounters {
     received: AtomicU64,
-    malformed: AtomicU64,
-    too_large: AtomicU64,
-    refused: [AtomicU64; Refusal::ALL.len()],
+    unsent: AtomicU64,
+    streams_refused: AtomicU64,
+    handshakes: AtomicU64,
+    handshakes_failed: AtomicU64,
+    by_reason: Mutex<ByReason>,
+    now: Mutex<SipState>,
 }
 
-/// Why a request was turned away by the boundary itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// A bound of calls was reached (503).
-    TooManyCalls,
-    /// The same INVITE came by two ways (482).
-    Merged,
-    /// `Require` names an extension that we do not have (420).
-    Extension,
-    /// No such method here (405, 501).
-    Method,
-    /// A dialog that does not exist (481).
-    NoDialog,
-    /// Headers or body beyond their bounds (513).
-    Size,
-    /// A header twice that may stand once, or one that is missing (400).
-    Headers,
-    /// A body that is no SDP (415), or an SDP that we cannot agree to (488).
-    Media,
+#[derive(Debug, Default)]
+struct ByReason {
+    refused: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, u64>,
+    banned: BTreeMap<&'static str, u64>,
 }
 
-/// The counts at one moment.
+/// What holds at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SipState {
+    /// What the endpoint remembers.
+    pub remembered: Counts,
+    /// Streams that are open.
+    pub streams: usize,
+    /// Sources that are banned.
+    pub banned: usize,
+}
+
+/// The counts at one moment. Reasons are fit for labels of metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SipCounts {
-    /// Requests and responses that reached the stack by datagram, and requests that reached us by stream.
+    /// Messages that were read: of peers all, of strangers those within their budgets.
     pub received: u64,
-    /// Datagrams that are no SIP.
-    pub malformed: u64,
-    /// Datagrams longer than the bound, dropped.
-    pub too_large: u64,
-    /// Requests turned away, by reason; the label is fit for a metric.
+    /// Requests refused, by reason.
     pub refused: Vec<(&'static str, u64)>,
-}
-
-impl Refusal {
-    const ALL: [Self; 8] = [
-        Self::TooManyCalls,
-        Self::Merged,
-        Self::Extension,
-        Self::Method,
-        Self::NoDialog,
-        Self::Size,
-        Self::Headers,
-        Self::Media,
-    ];
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::TooManyCalls => "too_many_calls",
-            Self::Merged => "merged",
-            Self::Extension => "extension",
-            Self::Method => "method",
-            Self::NoDialog => "no_dialog",
-            Self::Size => "size",
-            Self::Headers => "headers",
-            Self::Media => "media",
-        }
-    }
+    /// Messages that were not even read, by reason.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// Sources banned, by the reason that was one too many.
+    pub banned: Vec<(&'static str, u64)>,
+    /// Messages that the system, or a peer who does not read, did not take.
+    pub unsent: u64,
+    /// Streams turned away, or closed to make room.
+    pub streams_refused: u64,
+    /// TLS handshakes that came to their end.
+    pub handshakes: u64,
+    /// TLS handshakes that did not.
+    pub handshakes_failed: u64,
+    /// What holds.
+    pub now: SipState,
 }
 
 impl SipCounters {
@@ -76,30 +64,62 @@ impl SipCounters {
         self.received.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_malformed(&self) {
-        self.malformed.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_unsent(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_too_large(&self) {
-        self.too_large.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_stream_refused(&self) {
+        self.streams_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_refused(&self, refusal: Refusal) {
-        let index = Refusal::ALL.iter().position(|known| *known == refusal);
-        if let Some(counter) = index.and_then(|index| self.refused.get(index)) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+    pub(super) fn count_handshake(&self, held: bool) {
+        let counter = if held { &self.handshakes } else { &self.handshakes_failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refused(&self, reason: &'static str) {
+        *self.reasons().refused.entry(reason).or_default() += 1;
+    }
+
+    pub(super) fn count_dropped(&self, reason: &'static str, more: u64) {
+        *self.reasons().dropped.entry(reason).or_default() += more;
+    }
+
+    pub(super) fn count_banned(&self, reason: &'static str) {
+        *self.reasons().banned.entry(reason).or_default() += 1;
+    }
+
+    pub(super) fn set(&self, now: SipState) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// What holds at this moment.
+    #[must_use]
+    pub fn now(&self) -> SipState {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads all counts.
     #[must_use]
     pub fn read(&self) -> SipCounts {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let listed = |counts: &BTreeMap<&'static str, u64>| counts.iter().map(|(why, count)| (*why, *count)).collect();
+        let reasons = self.reasons();
         SipCounts {
             received: load(&self.received),
-            malformed: load(&self.malformed),
-            too_large: load(&self.too_large),
-            refused: Refusal::ALL.iter().zip(&self.refused).map(|(why, count)| (why.label(), load(count))).collect(),
+            refused: listed(&reasons.refused),
+            dropped: listed(&reasons.dropped),
+            banned: listed(&reasons.banned),
+            unsent: load(&self.unsent),
+            streams_refused: load(&self.streams_refused),
+            handshakes: load(&self.handshakes),
+            handshakes_failed: load(&self.handshakes_failed),
+            now: self.now(),
         }
+    }
+
+    fn reasons(&self) -> MutexGuard<'_, ByReason> {
+        // Counts stay counts, whoever died while raising one.
+        self.by_reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

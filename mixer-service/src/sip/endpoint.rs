@@ -1,78 +1,54 @@
-//! The endpoint: what others may ask of signalling, the table of calls, and where each request belongs.
+//! The endpoint: what others may ask of signalling.
+//!
+//! A handle. What it is asked goes to the signalling thread, which does it at its next turn; what comes of it is told as
+//! an event.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use rsipstack::EndpointBuilder;
-use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
-use rsipstack::sip::{Header, Method, Request};
-use rsipstack::transaction::endpoint::EndpointInnerRef;
-use rsipstack::transaction::transaction::Transaction;
-use rsipstack::transaction::{TransactionReceiver, make_tag};
-use rsipstack::transport::{SipAddr, SipConnection};
-use tokio::sync::mpsc;
+use anyhow::{Context, bail};
+use dialroom_host::Clock;
+use mixer_signalling::{
+    CallKey, Digit, FlowId, Invite as Placed, Local, LocalMedia, Order, PeerId, SipEvent, Summary, Target, TraceBounds,
+    Traces, Transport, ladder,
+};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Order, Wire};
-use super::counters::{Refusal, SipCounters};
-use super::dialog::tag_of;
-use super::listen::{self, Listener};
-use super::stream::Streams;
-use super::{CallKey, LocalMedia, SipEvent, incoming, message, outgoing};
+use super::connections::Connections;
+use super::counters::SipCounters;
+use super::datagrams::{self, DatagramSocket};
+use super::driver::Driver;
+use super::inlet::{Ask, Counter, Inlet};
+use super::names::Names;
+use super::setup::Setup;
+use super::streams::Streams;
+use super::tls::{self, Tls};
 
-/// Where to listen, UDP and TCP on each address; port 0 picks one that is free for both.
-#[derive(Clone, Debug)]
-pub struct Listen {
-    /// Local addresses.
-    pub addresses: Vec<SocketAddr>,
-    /// Address that others reach us by, where it is another one.
-    pub advertised: Option<IpAddr>,
-}
+/// Events that wait for the switchboard; beyond it they are held back.
+const EVENT_QUEUE_LEN: usize = 4_096;
+/// How long `shutdown` waits for the other sides to take their BYE, and registrars our leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long an OPTIONS may be unanswered: a little longer than its transaction lives (RFC 3261 timers B and F).
+const PING_PATIENCE: Duration = Duration::from_secs(40);
 
-/// Bounds of the endpoint; at a bound new calls get 503, running ones notice nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Calls that are not confirmed yet, in all.
-    pub calls_in_setup: usize,
-    /// Calls in all.
-    pub calls: usize,
-    /// Bytes of all headers of one request.
-    pub header_bytes: usize,
-    /// Bytes of one SDP.
-    pub sdp_bytes: usize,
-    /// TCP connections at a time.
-    pub tcp_connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { calls_in_setup: 2_000, calls: 10_000, header_bytes: 7_000, sdp_bytes: 4_000, tcp_connections: 2_000 }
-    }
-}
-
-/// Over which transport a call of ours goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// A stream.
-    Tcp,
-}
+/// Numbers of calls that are remembered: as many as there are traces.
+const MAX_NAMED: usize = 1_000;
 
 /// A call to place.
 #[derive(Clone)]
 pub struct Invite {
-    /// Who is asked to take it.
-    pub server: SocketAddr,
-    /// How he is reached.
-    pub transport: Transport,
+    /// Who is asked to take it; `None`: the peer's server.
+    pub target: Option<Target>,
+    /// Whose credentials, codecs and bounds apply.
+    pub peer: Option<PeerId>,
     /// User part of the Request-URI: digits, `+`, `*`, `#`.
     pub number: String,
-    /// User part of From and, where it is an international number, of P-Asserted-Identity; `None` calls anonymously.
+    /// User part of From and, where it is an international number, of P-Asserted-Identity; `None` calls anonymously, or
+    /// as the peer's user.
     pub from: Option<String>,
     /// Where the other side shall send its sound.
     pub local: LocalMedia,
@@ -80,16 +56,66 @@ pub struct Invite {
 
 impl std::fmt::Debug for Invite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Invite")
-            .field("server", &self.server)
-            .field("transport", &self.transport)
-            .finish_non_exhaustive()
+        let Self { target, peer, .. } = self;
+        f.debug_struct("Invite").field("target", target).field("peer", peer).finish_non_exhaustive()
     }
 }
 
-/// The endpoint; cheap to clone. It serves until [`shutdown`](Self::shutdown).
+/// What a question outside calls (OPTIONS) came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// The final status; `None`: no answer.
+    pub status: Option<u16>,
+    /// Why not, in a few words, or the answer's reason phrase.
+    pub text: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A call whose messages are remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracedCall {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// The number that the program knows it by, where it was told one.
+    pub leg: Option<u64>,
+    /// When its first message passed.
+    pub began: Instant,
+    /// When its last message passed.
+    pub last: Instant,
+    /// The first line of its first message, numbers masked.
+    pub first_line: String,
+    /// The other end of its first message.
+    pub peer: SocketAddr,
+    /// How many messages passed.
+    pub messages: usize,
+}
+
+/// How it stands with a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// It holds until then; it is renewed before.
+    Holds {
+        /// Unless it is renewed.
+        until: Instant,
+    },
+    /// It does not.
+    Failed {
+        /// The final status; `None`: no answer.
+        status: Option<u16>,
+        /// Why, in a few words.
+        text: String,
+        /// When it is tried again.
+        again_at: Instant,
+    },
+    /// We have taken it back.
+    Left,
+}
+
+/// The endpoint; cheap to clone. It serves until [`shutdown`](Self::shutdown), or until the last clone is dropped.
 #[derive(Clone)]
 pub struct SipEndpoint {
+    counter: Counter,
     shared: Arc<Shared>,
 }
 
@@ -99,70 +125,135 @@ impl std::fmt::Debug for SipEndpoint {
     }
 }
 
-/// Events that wait for the shell; beyond it calls wait with their next step.
-const EVENT_QUEUE_LEN: usize = 4_096;
-/// Messages of one call that wait for it; a peer that sends faster repeats itself (RFC 3261 section 17.1).
-const CALL_QUEUE_LEN: usize = 32;
-/// Longer than any transaction lasts by its own timers (180 s of ringing and 64 T1): a net under the library's.
-pub(super) const TRANSACTION_LIFE: Duration = Duration::from_secs(300);
-/// How long `shutdown` waits for the other sides to take their BYE.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// What we call ourselves: no version, that only helps who looks for old ones.
-const USER_AGENT: &str = "Dialroom";
+/// What the handle, the thread and the tasks share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) streams: Arc<Streams>,
+    pub(super) names: Names,
+    pub(super) counters: Arc<SipCounters>,
+    pub(super) stop: CancellationToken,
+    /// Nothing is left to say; meant only after `Shutdown`.
+    pub(super) idle: AtomicBool,
+    registrations: Mutex<BTreeMap<PeerId, Registration>>,
+    /// The numbers that the program knows its latest calls by.
+    legs: Mutex<VecDeque<(CallKey, u64)>>,
+    /// `None` where nothing is to be remembered.
+    traces: Option<Mutex<Traces>>,
+    addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
+    next_call: AtomicU64,
+    next_token: AtomicU64,
+    clock: Clock,
+}
 
-impl SipEndpoint {
-    /// Binds all addresses and starts to serve.
-    ///
-    /// # Errors
-    /// When an address cannot be bound; the message names it.
-    pub async fn start(listen: Listen, limits: Limits) -> anyhow::Result<(Self, mpsc::Receiver<SipEvent>)> {
-        let stop = CancellationToken::new();
-        let counters = Arc::new(SipCounters::default());
-        let (listeners, layer) = listen::open(&listen.addresses, &counters, &stop).await?;
-        let endpoint = EndpointBuilder::new()
-            .with_user_agent(USER_AGENT)
-            .with_cancel_token(stop.clone())
-            .with_transport_layer(layer)
-            .build();
-        let requests = endpoint.incoming_transactions().context("starting the SIP stack")?;
-        let (events, receiver) = mpsc::channel(EVENT_QUEUE_LEN);
-        let shared = Arc::new(Shared {
-            stack: endpoint.inner.clone(),
-            listeners: listeners.iter().map(|(listener, _)| listener.clone()).collect(),
-            advertised: listen.advertised,
-            limits,
-            counters,
-            streams: Streams::default(),
-            events,
-            table: Mutex::default(),
-            next: AtomicU64::new(1),
-            stop,
-        });
-        tokio::spawn(async move { endpoint.serve().await });
-        for (_, tcp) in listeners {
-            tokio::spawn(listen::accept(tcp, shared.clone()));
-        }
-        tokio::spawn(dispatch(shared.clone(), requests));
-        Ok((Self { shared }, receiver))
+impl Shared {
+    /// The messages remembered; `None` where none are.
+    pub(super) fn traces(&self) -> Option<MutexGuard<'_, Traces>> {
+        // At worst the message is missing that somebody died over.
+        self.traces.as_ref().map(|traces| traces.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The addresses it listens on, in the order they were asked for, ports filled in.
+    fn legs(&self) -> MutexGuard<'_, VecDeque<(CallKey, u64)>> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what an event tells about a registration.
+    pub(super) fn note_registration(&self, event: &SipEvent) {
+        let now = self.clock.instant();
+        let (peer, state) = match event {
+            SipEvent::Registered { peer, expires } if expires.is_zero() => (*peer, Registration::Left),
+            SipEvent::Registered { peer, expires } => (*peer, Registration::Holds { until: now + *expires }),
+            SipEvent::RegistrationFailed { peer, status, text, retry_in } => {
+                let (status, text) = (*status, text.clone());
+                (*peer, Registration::Failed { status, text, again_at: now + *retry_in })
+            }
+            SipEvent::Incoming { .. }
+            | SipEvent::Ringing { .. }
+            | SipEvent::Established { .. }
+            | SipEvent::Reoffered { .. }
+            | SipEvent::Pressed { .. }
+            | SipEvent::Alive { .. }
+            | SipEvent::Ended { .. }
+            | SipEvent::Pong { .. } => return,
+        };
+        self.registrations.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, state);
+    }
+}
+
+impl SipEndpoint {
+    /// Binds all addresses and starts to serve. Needs a runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or a certificate not be used; the message names it.
+    pub async fn start(mut setup: Setup) -> anyhow::Result<(Self, mpsc::Receiver<SipEvent>)> {
+        let (counter, door, inlet) = Inlet::new().context("starting signalling")?;
+        let tls = Arc::new(Tls::new(setup.listen.tls.clone())?);
+        if !setup.listen.tls_addresses.is_empty() && tls.acceptor().is_none() {
+            bail!("sip.tls_listen: those who connect need to see a certificate; set certificate_file and key_file");
+        }
+        let bound = Bound::all(&setup)?;
+        setup.config.locals.clone_from(&bound.locals);
+        let (counters, stop, clock) = (Arc::new(SipCounters::default()), CancellationToken::new(), Clock::real());
+        let streams = Arc::new(Streams {
+            door,
+            counters: counters.clone(),
+            connections: Arc::new(Connections::new(setup.stream_limits())),
+            tls: tls.clone(),
+            clock: clock.clone(),
+            stop: stop.clone(),
+            locals: bound.locals,
+            next_flow: AtomicU64::new(bound.next_flow),
+            who: std::sync::RwLock::new(setup.who.clone()),
+            opening: Streams::opening(),
+        });
+        let shared = Arc::new(Shared {
+            streams: streams.clone(),
+            names: Names::default(),
+            counters,
+            stop: stop.clone(),
+            idle: AtomicBool::new(false),
+            registrations: Mutex::default(),
+            legs: Mutex::default(),
+            traces: traces(setup.traced_calls),
+            addresses: bound.addresses,
+            tls_addresses: bound.tls_addresses,
+            next_call: AtomicU64::new(0),
+            next_token: AtomicU64::new(0),
+            clock,
+        });
+        let (events, receiver) = mpsc::channel(EVENT_QUEUE_LEN);
+        let driver = Driver::new(&setup, bound.sockets, inlet, events, shared.clone());
+        std::thread::Builder::new().name("signalling".into()).spawn(move || driver.run())?;
+        for (transport, listener) in bound.listeners {
+            tokio::spawn(streams.clone().accept(listener, transport));
+        }
+        tls::watch(&tls, &stop);
+        Ok((Self { counter, shared }, receiver))
+    }
+
+    /// The addresses it listens on for UDP and TCP, in the order they were asked for, ports filled in.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.shared.listeners.iter().map(|listener| listener.bound).collect()
+        self.shared.addresses.clone()
+    }
+
+    /// The addresses it listens on for TLS.
+    #[must_use]
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        self.shared.tls_addresses.clone()
     }
 
     /// Calls that are known at this moment, in set-up or running.
     #[must_use]
     pub fn calls(&self) -> usize {
-        self.shared.table().calls.len()
+        self.shared.counters.now().remembered.calls
     }
 
-    /// All that the table remembers of calls.
+    /// All that is remembered of calls.
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        let table = self.shared.table();
-        table.calls.len() + table.dialogs.len() + table.initial.len() + table.in_setup
+        let remembered = self.shared.counters.now().remembered;
+        remembered.calls + remembered.dialogs + remembered.calls_in_setup
     }
 
     /// The counts, for `/metrics`.
@@ -171,236 +262,203 @@ impl SipEndpoint {
         &self.shared.counters
     }
 
-    /// Answers an incoming call: 200 with our SDP. `Established` follows, or `Ended`.
-    pub fn answer(&self, call: CallKey, local: LocalMedia) {
-        self.shared.order(call, Order::Answer(local));
+    /// How it stands with each registration that was tried.
+    #[must_use]
+    pub fn registrations(&self) -> BTreeMap<PeerId, Registration> {
+        self.shared.registrations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Refuses an incoming call with a final status (400 to 699) and a reason of a few words. `Ended` follows.
-    pub fn refuse(&self, call: CallKey, status: u16, reason: &str) {
-        self.shared.order(call, Order::Refuse(status, reason.to_owned()));
+    /// Answers an incoming call: 200 with our SDP. `Established` follows, or `Ended`.
+    pub fn answer(&self, call: CallKey, local: LocalMedia) {
+        self.order(Order::Answer(call, local));
+    }
+
+    /// Lets an incoming call ring.
+    pub fn ring(&self, call: CallKey) {
+        self.order(Order::Ring(call));
+    }
+
+    /// Refuses an incoming call with a final status (400 to 699), a reason of a few words for the caller, and a code for
+    /// the audit log. `Ended` follows.
+    pub fn refuse(&self, call: CallKey, status: u16, reason: &str, code: &'static str) {
+        self.counter.ask(Ask::Refuse { call, status, text: reason.to_owned(), code });
     }
 
     /// Ends a call: BYE, CANCEL or a refusal, whichever its state wants, with a Reason header. `Ended` follows.
     pub fn hang_up(&self, call: CallKey, reason: &str) {
-        self.shared.order(call, Order::HangUp(reason.to_owned()));
+        self.order(Order::HangUp(call, reason.to_owned()));
+    }
+
+    /// Asks inside a call whether the other side is still there. `Alive` follows, or `Ended`.
+    pub fn probe(&self, call: CallKey) {
+        self.order(Order::Probe(call));
+    }
+
+    /// Presses a key by INFO.
+    pub fn press(&self, call: CallKey, digit: Digit) {
+        self.order(Order::Press(call, digit));
+    }
+
+    /// Holds a call, or takes it back. `Reoffered` follows where the other side agrees.
+    pub fn hold(&self, call: CallKey, held: bool) {
+        self.order(Order::Hold(call, held));
+    }
+
+    /// A stranger dialled a number that nobody has; whoever does so often is banned.
+    pub fn missed(&self, source: SocketAddr) {
+        self.counter.ask(Ask::Miss(source.ip()));
     }
 
     /// Places a call. `Ringing`, `Established` and `Ended` tell how it goes on.
-    ///
-    /// # Errors
-    /// When the bounds are reached, the number cannot stand in a SIP URI, or no transport leads to the server.
-    pub async fn invite(&self, request: Invite) -> anyhow::Result<CallKey> {
-        outgoing::place(&self.shared, request).await
+    pub fn invite(&self, invite: Invite) -> CallKey {
+        let call = CallKey::placed(self.shared.next_call.fetch_add(1, Ordering::Relaxed));
+        let Invite { target, peer, number, from, local } = invite;
+        self.order(Order::Place(Placed { call, target, peer, number, from, local }));
+        call
     }
 
-    /// Ends every call with BYE and this reason, then stops listening.
-    pub async fn shutdown(&self, reason: &str) {
-        let calls: Vec<CallKey> = self.shared.table().calls.keys().copied().collect();
-        for call in calls {
-            self.hang_up(call, reason);
-        }
-        let empty = async {
-            while self.calls() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, empty).await;
-        self.shared.stop.cancel();
-    }
-}
-
-/// What all calls share.
-pub(super) struct Shared {
-    pub(super) stack: EndpointInnerRef,
-    pub(super) listeners: Vec<Listener>,
-    pub(super) advertised: Option<IpAddr>,
-    pub(super) limits: Limits,
-    pub(super) counters: Arc<SipCounters>,
-    pub(super) streams: Streams,
-    events: mpsc::Sender<SipEvent>,
-    table: Mutex<Table>,
-    next: AtomicU64,
-    pub(super) stop: CancellationToken,
-}
-
-#[derive(Default)]
-struct Table {
-    calls: HashMap<CallKey, Entry>,
-    /// By Call-ID and our tag.
-    dialogs: HashMap<(String, String), CallKey>,
-    /// Call-ID, their tag and sequence number of INVITEs that started calls: the same by another way is merged.
-    initial: HashMap<Initial, CallKey>,
-    in_setup: usize,
-}
-
-type Initial = (String, String, u32);
-
-struct Entry {
-    orders: mpsc::UnboundedSender<Order>,
-    wire: mpsc::Sender<Wire>,
-    dialog: (String, String),
-    initial: Option<Initial>,
-    in_setup: bool,
-}
-
-/// A call's place in the table; dropping it frees all that the table holds of the call.
-pub(super) struct Seat {
-    pub(super) shared: Arc<Shared>,
-    pub(super) call: CallKey,
-    pub(super) local_tag: String,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
-    pub(super) wire: mpsc::Receiver<Wire>,
-    pub(super) wire_sender: mpsc::Sender<Wire>,
-}
-
-impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        // The table stays whole even if a thread died holding it: every change is one call of a map.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn order(&self, call: CallKey, order: Order) {
-        if let Some(entry) = self.table().calls.get(&call) {
-            let _ = entry.orders.send(order);
-        }
-    }
-
-    pub(super) async fn tell(&self, event: SipEvent) {
-        let _ = self.events.send(event).await;
-    }
-
-    /// Seats a new call; `None` at a bound, or when the same INVITE is seated already.
-    pub(super) fn seat(self: &Arc<Self>, call_id: &str, initial: Option<Initial>) -> Result<Seat, Refusal> {
-        let call = CallKey(self.next.fetch_add(1, Ordering::Relaxed));
-        let local_tag = make_tag().value().to_owned();
-        let (orders, order_receiver) = mpsc::unbounded_channel();
-        let (wire, wire_receiver) = mpsc::channel(CALL_QUEUE_LEN);
-        let dialog = (call_id.to_owned(), local_tag.clone());
-        let mut table = self.table();
-        if initial.as_ref().is_some_and(|initial| table.initial.contains_key(initial)) {
-            return Err(Refusal::Merged);
-        }
-        if table.calls.len() >= self.limits.calls || table.in_setup >= self.limits.calls_in_setup {
-            return Err(Refusal::TooManyCalls);
-        }
-        table.in_setup += 1;
-        table.dialogs.insert(dialog.clone(), call);
-        if let Some(initial) = &initial {
-            table.initial.insert(initial.clone(), call);
-        }
-        table.calls.insert(call, Entry { orders, wire: wire.clone(), dialog, initial, in_setup: true });
-        drop(table);
-        Ok(Seat {
-            shared: self.clone(),
-            call,
-            local_tag,
-            orders: order_receiver,
-            wire: wire_receiver,
-            wire_sender: wire,
+    /// Asks somebody for his abilities outside a call (OPTIONS).
+    pub async fn options(&self, target: Target, peer: Option<PeerId>) -> Pong {
+        let token = self.shared.next_token.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        self.counter.ask(Ask::Ping { order: Order::Options { token, target, peer }, answer });
+        let pong = tokio::time::timeout(PING_PATIENCE, answered).await;
+        pong.ok().and_then(Result::ok).unwrap_or_else(|| Pong {
+            status: None,
+            text: "no answer".to_owned(),
+            took: PING_PATIENCE,
         })
     }
-}
 
-impl Seat {
-    /// The call is confirmed and counts no longer as one in set-up.
-    pub(super) fn leave_setup(&self) {
-        let mut table = self.shared.table();
-        let left = table.calls.get_mut(&self.call).is_some_and(|entry| std::mem::take(&mut entry.in_setup));
-        table.in_setup -= usize::from(left);
+    /// Looks a host up as a request to it would (RFC 3263); best first, none if it cannot be found.
+    pub async fn look_up(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        transport: Option<Transport>,
+    ) -> Vec<(Transport, SocketAddr)> {
+        self.shared.names.find(host, port, transport).await
     }
-}
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut table = self.shared.table();
-        if let Some(entry) = table.calls.remove(&self.call) {
-            table.in_setup -= usize::from(entry.in_setup);
-            table.dialogs.remove(&entry.dialog);
-            if let Some(initial) = entry.initial {
-                table.initial.remove(&initial);
-            }
+    /// Tells the number that the program knows a call by; people ask for its messages by that.
+    pub fn name(&self, call: CallKey, leg: u64) {
+        let mut legs = self.shared.legs();
+        legs.push_back((call, leg));
+        if legs.len() > MAX_NAMED {
+            legs.pop_front();
         }
     }
-}
 
-/// Takes every request that starts a transaction to where it belongs.
-async fn dispatch(shared: Arc<Shared>, mut requests: TransactionReceiver) {
-    while let Some(transaction) = requests.recv().await {
-        if let Err((transaction, refusal, status)) = take(&shared, transaction) {
-            if let Some(refusal) = refusal {
-                shared.counters.count_refused(refusal);
-            }
-            // A peer that does not read must not hold up the others.
-            tokio::spawn(message::answer_plainly(shared.clone(), transaction, status));
-        }
-    }
-}
-
-/// What cannot go to a call: to be answered with this status, and counted as this.
-type Plain = (Box<Transaction>, Option<Refusal>, u16);
-
-fn take(shared: &Arc<Shared>, transaction: Transaction) -> Result<(), Plain> {
-    let transaction = Box::new(transaction);
-    let request = &transaction.original;
-    if let Some((refusal, status)) = fault_of(shared, request) {
-        return Err((transaction, Some(refusal), status));
-    }
-    let (Ok(to), Ok(call_id)) = (request.to_header(), request.call_id_header()) else {
-        return Err((transaction, Some(Refusal::Headers), 400));
-    };
-    if let Some(tag) = tag_of(to.value()) {
-        let key = (call_id.value().to_owned(), tag.to_owned());
-        let table = shared.table();
-        let entry = table.dialogs.get(&key).and_then(|call| table.calls.get(call));
-        return match entry.map(|entry| entry.wire.clone()) {
-            // A full queue drops the request; the peer repeats it.
-            Some(wire) => {
-                let _ = wire.try_send(Wire::Request(transaction));
-                Ok(())
-            }
-            None => Err((transaction, Some(Refusal::NoDialog), 481)),
+    /// The calls whose messages are remembered, the latest first.
+    #[must_use]
+    pub fn traces(&self) -> Vec<TracedCall> {
+        let Some(traces) = self.shared.traces() else { return Vec::new() };
+        let legs: HashMap<CallKey, u64> = self.shared.legs().iter().copied().collect();
+        let call = |kept: Summary<'_>| TracedCall {
+            call_id: kept.call_id.to_owned(),
+            leg: kept.call.and_then(|call| legs.get(&call).copied()),
+            began: kept.began,
+            last: kept.last,
+            first_line: kept.first_line.to_owned(),
+            peer: kept.peer,
+            messages: kept.messages,
         };
+        traces.recent().into_iter().map(call).collect()
     }
-    match request.method {
-        Method::Invite => incoming::take(shared, transaction),
-        Method::Options => Err((transaction, None, 200)),
-        Method::Ack | Method::Cancel | Method::Bye | Method::Info => Err((transaction, Some(Refusal::NoDialog), 481)),
-        Method::Message
-        | Method::Notify
-        | Method::PRack
-        | Method::Publish
-        | Method::Refer
-        | Method::Register
-        | Method::Subscribe
-        | Method::Update => Err((transaction, Some(Refusal::Method), 405)),
+
+    /// One call's messages as a ladder; with `whole`, each message stands under its arrow. Secrets and digits are hidden.
+    #[must_use]
+    pub fn ladder(&self, call_id: &str, whole: bool) -> Option<String> {
+        self.shared.traces()?.of_call_id(call_id).map(|entries| ladder(entries, whole))
+    }
+
+    /// Takes other settings; calls keep what they agreed on, and where it listens stays as it is.
+    pub fn reconfigure(&self, setup: Setup) {
+        let streams = &self.shared.streams;
+        streams.connections.set_limits(setup.stream_limits());
+        streams.set_who(setup.who.clone());
+        let Setup { mut config, who, budgets, .. } = setup;
+        config.locals.clone_from(&streams.locals);
+        self.counter.ask(Ask::Settings { config: Box::new(config), who, budgets });
+    }
+
+    /// Ends every call with BYE and this reason, takes registrations back, then stops listening.
+    pub async fn shutdown(&self, reason: &str) {
+        self.order(Order::Shutdown(reason.to_owned()));
+        let idle = async {
+            while !self.shared.idle.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, idle).await;
+        self.shared.stop.cancel();
+        self.counter.ring();
+    }
+
+    fn order(&self, order: Order) {
+        self.counter.ask(Ask::Order(order));
     }
 }
 
-/// What is wrong with a request, whatever it asks for.
-fn fault_of(shared: &Shared, request: &Request) -> Option<(Refusal, u16)> {
-    let bytes: usize = request.headers.iter().map(|header| header.name().len() + header.value().len() + 4).sum();
-    if bytes > shared.limits.header_bytes || request.body.len() > shared.limits.sdp_bytes {
-        return Some((Refusal::Size, 513));
-    }
-    let once = |matches: fn(&Header) -> bool| request.headers.iter().filter(|header| matches(header)).count() == 1;
-    let legal = once(|header| matches!(header, Header::From(_)))
-        && once(|header| matches!(header, Header::To(_)))
-        && once(|header| matches!(header, Header::CallId(_)))
-        && once(|header| matches!(header, Header::CSeq(_)))
-        && request.cseq_header().is_ok_and(|cseq| cseq.typed().is_ok_and(|cseq| cseq.method == request.method));
-    if !legal {
-        return Some((Refusal::Headers, 400));
-    }
-    (!message::required(request).is_empty()).then_some((Refusal::Extension, 420))
+fn traces(calls: usize) -> Option<Mutex<Traces>> {
+    (calls > 0).then(|| Mutex::new(Traces::new(TraceBounds { calls, ..TraceBounds::default() })))
 }
 
-/// The address a peer is reached at, where it is one.
-pub(super) fn socket_address(address: &SipAddr) -> Option<SocketAddr> {
-    address.get_socketaddr().ok()
+/// Every address bound.
+struct Bound {
+    sockets: Vec<DatagramSocket>,
+    listeners: Vec<(Transport, std::net::TcpListener)>,
+    locals: Vec<Local>,
+    addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
+    next_flow: u64,
 }
 
-/// Where a request came from: the stream's other end, or what the library noted in the topmost Via.
-pub(super) fn source_of(connection: &SipConnection) -> Option<SipAddr> {
-    connection.get_remote_addr().cloned()
+impl Bound {
+    fn all(setup: &Setup) -> anyhow::Result<Self> {
+        let mut bound = Self {
+            sockets: Vec::new(),
+            listeners: Vec::new(),
+            locals: Vec::new(),
+            addresses: Vec::new(),
+            tls_addresses: Vec::new(),
+            next_flow: 0,
+        };
+        for address in &setup.listen.addresses {
+            bound.datagrams(*address).with_context(|| format!("listening for SIP on {address}"))?;
+        }
+        for address in &setup.listen.tls_addresses {
+            bound.tls(*address).with_context(|| format!("listening for SIP over TLS on {address}"))?;
+        }
+        Ok(bound)
+    }
+
+    fn datagrams(&mut self, address: SocketAddr) -> std::io::Result<()> {
+        let (udp, tcp) = datagrams::bind_both(address)?;
+        let next_flow = &mut self.next_flow;
+        let socket = DatagramSocket::new(udp, || {
+            *next_flow += 1;
+            FlowId(*next_flow)
+        })?;
+        self.addresses.push(tcp.local_addr()?);
+        for (address, _) in socket.flows() {
+            self.locals.extend([Transport::Udp, Transport::Tcp].map(|transport| Local { transport, address }));
+        }
+        self.sockets.push(socket);
+        self.listeners.push((Transport::Tcp, tcp));
+        // Whoever counts on goes on behind it.
+        self.next_flow += 1;
+        Ok(())
+    }
+
+    fn tls(&mut self, address: SocketAddr) -> std::io::Result<()> {
+        let listener = datagrams::bind_stream(address)?;
+        let address = listener.local_addr()?;
+        let ours = datagrams::addresses_of(address.ip()).into_iter();
+        self.locals
+            .extend(ours.map(|ip| Local { transport: Transport::Tls, address: SocketAddr::new(ip, address.port()) }));
+        self.tls_addresses.push(address);
+        self.listeners.push((Transport::Tls, listener));
+        Ok(())
+    }
 }

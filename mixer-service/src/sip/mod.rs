@@ -1,27 +1,28 @@
-//! Signalling: calls in and out over SIP (RFC 3261), in our own words.
+//! Signalling's shell: sockets, TLS and names around the machine of `mixer-signalling`.
 //!
-//! The only place that may name a type of the SIP library: the boundary is what makes the library replaceable. It knows
-//! calls, addresses and numbers dialled; it knows no room, no PIN and no sample. Offers are answered here, and the
-//! caller's media address is handed up only once he has confirmed our answer.
+//! The machine ([`mixer_signalling::Endpoint`]) decides all that RFC 3261 leaves to decide; here are one thread that drives
+//! it, the sockets of datagrams, a task for each stream, and the handle that the program holds. Strangers pass the gate
+//! before anything of theirs is read.
 
-mod call;
+mod audit;
+mod connections;
 mod counters;
-mod dialog;
+mod datagrams;
+mod driver;
 mod endpoint;
-mod event;
-mod incoming;
-mod listen;
-mod message;
-mod outgoing;
-mod sdp;
-mod stream;
-mod tidy;
-mod uri;
+mod inlet;
+mod names;
+mod setup;
+mod streams;
+mod tls;
 
 #[cfg(test)]
 mod tests;
 
-pub use counters::{SipCounters, SipCounts};
-pub use endpoint::{Invite, Limits, Listen, SipEndpoint, Transport};
-pub use event::{CallKey, Called, CallerHeaders, Cause, EndedBy, SipEvent};
-pub use sdp::{Codec, LocalMedia, RemoteMedia};
+pub use counters::{SipCounters, SipCounts, SipState};
+pub use endpoint::{Invite, Pong, Registration, SipEndpoint, TracedCall};
+pub use mixer_signalling::{
+    CallKey, Called, CallerHeaders, Cause, Codec, Config, Credentials, Digit, EndedBy, LocalMedia, Peer, PeerId,
+    RemoteMedia, SipEvent, Srtp, Target, Transport,
+};
+pub use setup::{Budgets, Listen, Setup, Who};

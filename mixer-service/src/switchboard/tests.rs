@@ -2,10 +2,11 @@ use std::path::Path;
 
 use dialroom_booking::BookingId;
 use mixer_conference::ParticipantView;
+use mixer_signalling::RtcpPath;
 
 use super::*;
 use crate::engine::StreamStatistics;
-use crate::sip::{Called, Codec, EndedBy};
+use crate::sip::{Called, Codec, Digit as Key, EndedBy, Transport};
 use crate::testing::{BERND, GUEST, booking};
 
 mod simulation;
@@ -84,13 +85,28 @@ impl World {
 
 fn incoming(call: u64, from: &str, called: &str) -> SipEvent {
     let headers = CallerHeaders { from: vec![format!("<sip:{from}@127.0.0.1>;tag=1")], ..CallerHeaders::default() };
+    let settings = Settings::read(Path::new("/etc/dialroom.toml"), SETTINGS).unwrap();
+    from_peer(call, called, trunks::peer_id(&settings, "pbx"), headers)
+}
+
+fn from_peer(call: u64, called: &str, peer: Option<PeerId>, headers: CallerHeaders) -> SipEvent {
     let source = "127.0.0.1:5062".parse().unwrap();
-    SipEvent::Incoming { call: CallKey(call), source, local: source.ip(), called: Called(called.into()), headers }
+    SipEvent::Incoming {
+        call: CallKey(call),
+        source,
+        local: source.ip(),
+        transport: Transport::Udp,
+        peer,
+        tls_names: Vec::new(),
+        called: Called(called.into()),
+        headers,
+    }
 }
 
 fn remote(listens: bool) -> RemoteMedia {
     RemoteMedia {
         address: "127.0.0.1:4000".parse().unwrap(),
+        rtcp: RtcpPath::Mux,
         codec: Codec::Pcma,
         payload_type: 8,
         telephone_event: Some(101),
@@ -98,6 +114,7 @@ fn remote(listens: bool) -> RemoteMedia {
         packet_ms: 20,
         listens,
         speaks: true,
+        crypto: None,
     }
 }
 
@@ -115,6 +132,9 @@ fn short(action: &Action) -> String {
         Action::Answer { .. } => "answer".into(),
         Action::Refuse { status, .. } => format!("refuse {status}"),
         Action::HangUp { .. } => "hang up".into(),
+        Action::Probe(_) => "probe".into(),
+        Action::Missed(_) => "missed".into(),
+        Action::Press(stream, _) => format!("press {}", stream.0),
         Action::Connect { .. } => "connect".into(),
         Action::Play { .. } => "play".into(),
         Action::Hush(_) => "hush".into(),
@@ -248,16 +268,40 @@ fn a_held_call_brings_no_music_into_the_conference() {
 }
 
 #[test]
-fn a_telephone_that_fell_silent_is_ended_once() {
+fn a_telephone_that_fell_silent_is_asked_whether_it_is_there() {
     let mut world = World::new();
     world.call(1, BERND, "88");
-    let since = world.now.instant;
-    world.now.instant += Duration::from_secs(30);
-    assert!(world.happens(Happened::Sound(Report::Silent(StreamId(1), since))).is_empty());
-    world.now.instant += SILENCE_ENDS_CALL;
-    let done = world.happens(Happened::Sound(Report::Silent(StreamId(1), since)));
-    assert!(has(&done, &["close", "hang up"]) && world.is_clean(), "{done:?}");
-    assert_eq!(done.iter().filter(|done| done.starts_with("record")).count(), 1, "{done:?}");
+    let silent = |world: &mut World| world.happens(Happened::Sound(Report::Silent(StreamId(1), world.now.instant)));
+    assert_eq!(silent(&mut world), ["probe"]);
+    assert!(world.happens(Happened::Sip(SipEvent::Alive { call: CallKey(1) })).is_empty());
+    // Held, he sends nothing, and may be gone all the same.
+    world.happens(Happened::Sip(SipEvent::Reoffered { call: CallKey(1), remote: remote(false) }));
+    assert_eq!(silent(&mut world), ["probe"]);
+    let done = world.happens(Happened::Sip(ended(CallKey(1), EndedBy::Silence)));
+    assert!(has(&done, &["close"]) && world.is_clean(), "{done:?}");
+    assert!(silent(&mut world).is_empty(), "nobody is asked any more");
+}
+
+#[test]
+fn a_key_told_by_signalling_comes_back_from_the_sound() {
+    let mut world = World::new();
+    let pressed = |call| Happened::Sip(SipEvent::Pressed { call: CallKey(call), digit: Key('4') });
+    assert!(world.happens(pressed(1)).is_empty());
+    world.call(1, GUEST, "88");
+    assert_eq!(world.happens(pressed(1)), ["press 1"]);
+}
+
+#[test]
+fn a_stranger_who_tries_numbers_is_noted_and_answered_like_anybody() {
+    let mut world = World::new();
+    let headers = CallerHeaders { from: vec![format!("<sip:{BERND}@127.0.0.1>;tag=1")], ..CallerHeaders::default() };
+    for (call, called, noted) in [(1, "88", false), (2, "884711", false), (3, "600", true), (4, "", false)] {
+        let done = world.happens(Happened::Sip(from_peer(call, called, None, headers.clone())));
+        assert_eq!(has(&done, &["missed"]), noted, "{called}: {done:?}");
+        assert!(has(&done, &["answer", "connect", "play"]) && !has(&done, &["join 1 1"]), "{called}: {done:?}");
+    }
+    let of_trunk = world.call(5, GUEST, "600");
+    assert!(!has(&of_trunk, &["missed"]), "a telephone system is no scanner: {of_trunk:?}");
 }
 
 #[test]

@@ -183,8 +183,16 @@ impl History {
                     self.on_the_way.push(Happened::Sound(closed));
                 }
             }
+            Action::Probe(call) => {
+                // Gone, or only muted.
+                if self.below(2) == 0 {
+                    self.on_the_way.push(Happened::Sip(ended(call, EndedBy::Silence)));
+                } else {
+                    self.on_the_way.push(Happened::Sip(SipEvent::Alive { call }));
+                }
+            }
             Action::Record(_) => self.records += 1,
-            Action::PlayToRoom { .. } | Action::Tell(_) => {}
+            Action::PlayToRoom { .. } | Action::Tell(_) | Action::Missed(_) | Action::Press(..) => {}
         }
     }
 
