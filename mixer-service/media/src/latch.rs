@@ -9,7 +9,8 @@
 //! 3. Nothing was heard yet, and the SDP names another host than the one whose signalling reached us, as telephones behind a
 //!    translator do: then from that host's address, and no other, half a second after connecting.
 //!
-//! Both unproven ways want [`CONSISTENT_PACKETS`] in a row, and give nobody anything while two sources claim them at once.
+//! Both unproven ways want [`CONSISTENT_PACKETS`] in a row, and give nobody anything until half a second after two sources
+//! claimed them at once.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub(crate) struct Latch {
     /// SSRC and sequence number of the last packet accepted since connecting.
     last: Option<(u32, u16)>,
     candidate: Option<Candidate>,
+    /// When two sources last claimed to be the far end.
+    contested: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +69,7 @@ impl Latch {
     #[must_use]
     pub(crate) fn new(now: Instant, remote: &Remote) -> Self {
         let (described, peer_ip) = (remote.address, remote.peer_ip);
-        Self { described, peer_ip, current: described, heard: now, last: None, candidate: None }
+        Self { described, peer_ip, current: described, heard: now, last: None, candidate: None, contested: None }
     }
 
     /// The far end was described anew. The same address: what was learned stays, and may be learned again.
@@ -122,16 +125,17 @@ impl Latch {
                 let follows = follows(candidate.sequence, candidate.at, now, packet) && packet.ssrc == candidate.ssrc;
                 if follows { candidate.packets + 1 } else { 1 }
             }
-            // Two at once: neither is believed, until one of them gives up.
+            // Two at once: neither is believed, however fast one of them sends, until the other gives up.
             Some(_) => {
-                self.candidate = None;
-                return false;
+                self.contested = Some(now);
+                1
             }
             None => 1,
         };
         let (ssrc, sequence) = (packet.ssrc, packet.sequence);
         self.candidate = Some(Candidate { source, ssrc, sequence, at: now, packets });
-        packets >= CONSISTENT_PACKETS && now.saturating_duration_since(self.heard) >= SILENCE
+        let is_quiet = |since: Instant| now.saturating_duration_since(since) >= SILENCE;
+        packets >= CONSISTENT_PACKETS && is_quiet(self.heard) && self.contested.is_none_or(is_quiet)
     }
 }
 
@@ -268,6 +272,14 @@ mod tests {
         for n in 1..200u16 {
             assert!(!world.packet(u64::from(n) * 20, STRANGER, SSRC, n));
             assert!(!world.packet(u64::from(n) * 20 + 1, "203.0.113.67:5000", SSRC, n));
+        }
+        // … also when one of them sends ten times as fast as the other.
+        let mut world = World::translated();
+        for n in 0..2000u16 {
+            assert!(!world.packet(u64::from(n) * 2, PEER, SSRC, n));
+            if n % 10 == 0 {
+                assert!(!world.packet(u64::from(n) * 2 + 1, "198.51.100.9:7000", SSRC + 1, n));
+            }
         }
     }
 

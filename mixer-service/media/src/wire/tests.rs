@@ -233,6 +233,33 @@ fn an_authenticated_far_end_moves_at_once_and_a_bad_packet_only_counts() {
 }
 
 #[test]
+fn an_old_packet_from_elsewhere_does_not_prove_that_anybody_is_at_the_new_address() {
+    let suite = Suite::AesCm128Sha1Tag80;
+    let keying = Keying { key: [3; 32], salt: [4; 14] };
+    let secret = |remote: &mut Remote| remote.srtp = Some(Srtp { suite, ours: keying, theirs: keying });
+    let mut world = World::with(secret);
+    let mut protect = crate::srtp::Protect::new(suite, &keying);
+    let mut encrypted = |world: &mut World| {
+        let mut datagram = world.packet(SSRC, 8);
+        datagram.resize(172 + 20, 0);
+        let len = protect.rtp(&mut datagram, 172).unwrap();
+        datagram.truncate(len);
+        datagram
+    };
+    let (old, new) = (encrypted(&mut world), encrypted(&mut world));
+    world.receive(DESCRIBED, &new);
+    let moved = remote(|remote| {
+        secret(remote);
+        remote.address = address("198.51.100.1:9000");
+    });
+    world.wire.redirect(world.now, moved, 1);
+    world.receive(DESCRIBED, &old);
+    assert_eq!(world.wire.address(), moved.address);
+    let sent = world.seconds_of_sound_sent(20);
+    assert!((4.9..=5.0).contains(&sent), "{sent} s");
+}
+
+#[test]
 fn every_odd_packet_is_counted_exactly_once_and_disturbs_nothing() {
     let mut world = World::with(|remote| remote.rtcp = Rtcp::Mux);
     let goodbye = [0x81, 203, 0, 1, 0, 0, 0, 7];
