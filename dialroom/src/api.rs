@@ -1,4 +1,4 @@
-//! The connector's API as the command's other parts call it.
+//! The APIs of both programs as the command's other parts call them.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::{demo, http};
 
-/// Which connector is meant.
+/// Which connector, or which mixer, is meant.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Which {
-    /// Settings of the connector; without it the running demo is meant
+    /// Its settings; without them the running demo is meant
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
     /// Data folder of the demo that is meant
@@ -20,16 +20,18 @@ pub(crate) struct Which {
     data: Option<PathBuf>,
 }
 
-/// A connector that answers.
+/// A program that answers.
 #[derive(Debug)]
 pub(crate) struct Api {
+    /// `connector` or `mixer`.
+    program: &'static str,
     client: reqwest::Client,
     url: String,
     token: String,
 }
 
 impl Api {
-    /// Finds address and token in settings or in the demo's file.
+    /// Finds the connector's address and token in settings or in the demo's file.
     ///
     /// # Errors
     /// When there are none.
@@ -37,7 +39,7 @@ impl Api {
         let client = http::client()?;
         let Some(file) = which.settings else {
             let demo = demo::find_demo(which.data)?;
-            return Ok(Self { client, url: demo.http, token: demo.api_token });
+            return Ok(Self { program: "connector", client, url: demo.http, token: demo.api_token });
         };
         let settings = Settings::load(&file)?;
         let token =
@@ -46,7 +48,22 @@ impl Api {
         let ip = Some(settings.http.listen.ip()).filter(|ip| !ip.is_unspecified());
         let ip = ip.unwrap_or_else(|| [127, 0, 0, 1].into());
         let address = std::net::SocketAddr::from((ip, settings.http.listen.port()));
-        Ok(Self { client, url: format!("http://{address}"), token })
+        Ok(Self { program: "connector", client, url: format!("http://{address}"), token })
+    }
+
+    /// Finds the mixer's address and token in settings or in the demo's file.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(crate) fn mixer(which: Which) -> anyhow::Result<Self> {
+        let client = http::client()?;
+        let Some(file) = which.settings else {
+            let demo = demo::find_demo(which.data)?;
+            return Ok(Self { program: "mixer", client, url: demo.control, token: demo.control_token });
+        };
+        let hand_off = Settings::load(&file)?.hand_off;
+        let token = read_secret(&hand_off.token_file).context("the token is made when the mixer first starts")?;
+        Ok(Self { program: "mixer", client, url: hand_off.url.trim_end_matches('/').to_owned(), token })
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -60,7 +77,7 @@ impl Api {
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
         let answer = request.bearer_auth(&self.token).send().await;
         let answer = answer.map_err(reqwest::Error::without_url);
-        let answer = answer.with_context(|| format!("no connector answers at {}; is it running?", self.url))?;
+        let answer = answer.with_context(|| format!("no {} answers at {}; is it running?", self.program, self.url))?;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap_or_default();
         if !status.is_success() {

@@ -33,8 +33,8 @@ fn line(booking: &Value) -> String {
     format!("{}  room {room}  {state}  {dates}  {title}", text(&booking["id"]))
 }
 
-/// A subject comes from strangers: it must not steer the terminal.
-fn printable(text: &str) -> String {
+/// Text that comes from strangers must not steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 

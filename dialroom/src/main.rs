@@ -9,6 +9,7 @@ mod http;
 mod list;
 mod phone;
 mod serve;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Book(book::BookArgs),
     /// List what is booked
     List(list::ListArgs),
+    /// Show what was said on the wire in a call, with secrets hidden
+    Trace(trace::TraceArgs),
     /// A telephone on the command line
     Phone(Box<phone::PhoneArgs>),
 }
@@ -112,7 +115,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             start_logs("info");
             serve::run(arguments).await?;
         }
-        Some(Command::Check(arguments)) => return Ok(check::run(&arguments)),
+        Some(Command::Check(arguments)) => return check::run(&arguments).await,
         Some(Command::Connector(arguments)) => {
             let clock = child(&arguments)?;
             let demo = arguments.demo.map(|url| connector::DemoLink { url });
@@ -124,6 +127,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Book(arguments)) => book::run(arguments).await?,
         Some(Command::List(arguments)) => list::run(arguments).await?,
+        Some(Command::Trace(arguments)) => trace::run(arguments).await?,
         Some(Command::Phone(arguments)) => {
             start_logs("warn");
             return phone::run(*arguments).await;
