@@ -1,5 +1,8 @@
 //! `dialroom check`: reads the settings and everything they name, says what is wrong and who gets in without a PIN.
-//! Changes nothing, starts nothing.
+//! Changes nothing, starts nothing. `dialroom check trunk` goes further: it asks the network.
+
+mod report;
+mod trunk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,9 +15,29 @@ use mixer_service::prompts::PromptLibrary;
 /// What the command line says.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct CheckArgs {
+    #[command(subcommand)]
+    what: Option<Part>,
     /// The settings file
-    #[arg(long, value_name = "FILE", default_value = "dialroom.toml")]
+    #[arg(long, value_name = "FILE", default_value = "dialroom.toml", global = true)]
     settings: PathBuf,
+}
+
+/// What is looked at more closely.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Part {
+    /// Go the whole way to a telephone system: DNS, transport, OPTIONS, registration, a call with sound both ways
+    Trunk(trunk::TrunkArgs),
+}
+
+/// Checks what was asked for; the exit status is 1 when something is wrong.
+///
+/// # Errors
+/// When a trunk was asked for and the settings cannot be used, or have none of that name.
+pub(crate) async fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
+    match &arguments.what {
+        None => Ok(look(arguments)),
+        Some(Part::Trunk(trunk)) => trunk::run(&arguments.settings, trunk).await,
+    }
 }
 
 /// One line of the report.
@@ -30,7 +53,7 @@ enum Finding {
 
 /// Prints the report; the exit status is 1 when something is wrong.
 #[expect(clippy::print_stdout, reason = "the report is the command's output")]
-pub(crate) fn run(arguments: &CheckArgs) -> ExitCode {
+fn look(arguments: &CheckArgs) -> ExitCode {
     let findings = match Settings::load(&arguments.settings) {
         Ok(settings) => examine(&settings),
         Err(problems) => problems.to_string().lines().map(|line| Finding::Wrong(line.to_owned())).collect(),
@@ -166,6 +189,13 @@ fn callers(settings: &Settings) -> Vec<Finding> {
         .map(|trunk| believed(settings.conference.automatic_login, trunk))
         .chain([everybody_else])
         .collect()
+}
+
+/// The same sentence for one trunk.
+fn who_gets_in(settings: &Settings, trunk: &Trunk) -> String {
+    match believed(settings.conference.automatic_login, trunk) {
+        Finding::Good(told) | Finding::Odd(told) | Finding::Wrong(told) => told,
+    }
 }
 
 fn believed(login: AutomaticLogin, trunk: &Trunk) -> Finding {

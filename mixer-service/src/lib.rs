@@ -20,6 +20,7 @@ mod run;
 mod schedule;
 mod settings_watch;
 mod switchboard;
+pub mod trial;
 pub mod trunks;
 
 #[cfg(test)]

@@ -395,6 +395,10 @@ impl SipEndpoint {
         self.counter.ring();
     }
 
+    pub(super) fn streams(&self) -> &Streams {
+        &self.shared.streams
+    }
+
     fn order(&self, order: Order) {
         self.counter.ask(Ask::Order(order));
     }

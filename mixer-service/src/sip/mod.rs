@@ -12,9 +12,11 @@ mod driver;
 mod endpoint;
 mod inlet;
 mod names;
+mod reach;
 mod setup;
 mod streams;
 mod tls;
+mod validity;
 
 #[cfg(test)]
 mod tests;
@@ -25,4 +27,5 @@ pub use mixer_signalling::{
     CallKey, Called, CallerHeaders, Cause, Codec, Config, Credentials, Digit, EndedBy, LocalMedia, Peer, PeerId,
     RemoteMedia, SipEvent, Srtp, Target, Transport,
 };
+pub use reach::{Certificate, Reached};
 pub use setup::{Budgets, Listen, Setup, Who};

@@ -196,7 +196,7 @@ impl Streams {
     }
 
     /// From an address that we listen on: a peer who knows us by our address sees no other.
-    async fn connect(&self, transport: Transport, to: SocketAddr) -> std::io::Result<TcpStream> {
+    pub(super) async fn connect(&self, transport: Transport, to: SocketAddr) -> std::io::Result<TcpStream> {
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         let ours = self.locals.iter().filter(|local| local.address.is_ipv4() == to.is_ipv4());
         let best = ours.min_by_key(|local| {
