@@ -314,6 +314,15 @@ mod tests {
     }
 
     #[test]
+    fn other_keys_come_with_another_ssrc_from_the_lower_half_of_the_numbers() {
+        let mut outbound = Outbound::new(&remote(20), 2);
+        (outbound.sequence, outbound.packets_sent) = (60_000, 60_000);
+        let before = outbound.ssrc;
+        outbound.rekey(&remote(20), 3);
+        assert!(outbound.ssrc != before && outbound.sequence < 0x8000);
+    }
+
+    #[test]
     fn while_nothing_is_sent_time_goes_on() {
         let mut outbound = Outbound::new(&remote(20), 2);
         let before = sent(&mut outbound, 1)[0];

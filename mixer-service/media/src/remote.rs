@@ -25,7 +25,8 @@ pub struct Remote {
     pub packet_ms: u8,
     /// Whether he wants to hear us; while he does not, only reports are sent.
     pub listens: bool,
-    /// Whether he sends; one who only listens need not prove that he is there, see [`Remote::may_be_sent_to`].
+    /// Whether he sends; one who only listens need not prove that he is there, if there is where his signalling
+    /// comes from.
     pub speaks: bool,
     /// Keys, where the sound is encrypted: then nothing in clear is accepted or sent, reports included.
     pub srtp: Option<Srtp>,

@@ -219,6 +219,19 @@ fn reports_are_read_once_and_never_in_clear() {
 }
 
 #[test]
+fn a_report_that_says_it_is_not_encrypted_is_refused_though_its_tag_is_right() {
+    for suite in SUITES {
+        let cipher = Cipher::new(suite, &keying(1), Kind::Rtcp);
+        for (word, expected) in [(0x8000_0001, Ok((8, true))), (1, Err(Refused::Malformed))] {
+            let mut report = bytes("80c9000100000007");
+            report.resize(8 + TRAILER_MAX, 0);
+            let len = cipher.seal(Place { ssrc: 7, index: 1 }, &mut report, 8, 8, Extra::Index(word)).unwrap();
+            assert_eq!(Unprotect::new(suite, &keying(1)).rtcp(&mut report[..len]), expected, "{suite:?}");
+        }
+    }
+}
+
+#[test]
 fn keys_are_never_printed() {
     let srtp = Srtp { suite: Suite::AesGcm256, ours: keying(3), theirs: keying(4) };
     assert_eq!(format!("{srtp:?} {:?}", srtp.ours), "Srtp(AesGcm256) Keying");
