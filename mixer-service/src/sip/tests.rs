@@ -13,6 +13,10 @@ use super::{
     SipEvent, Target, Transport, Who,
 };
 
+mod others;
+mod strangers;
+mod tls;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Side {
@@ -47,7 +51,7 @@ impl Side {
             peer: None,
             number: "884711#".to_owned(),
             from: Some("+493023125002".to_owned()),
-            local: media(40_000),
+            local: LocalMedia { ip: server.ip(), port: 40_000 },
         };
         self.sip.invite(request)
     }
