@@ -197,6 +197,16 @@ async fn pins_are_written_and_never_read_back() {
 }
 
 #[tokio::test]
+async fn before_calls_are_taken_there_are_no_traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path()).await;
+    for path in ["/v1/traces", "/v1/calls/1/trace"] {
+        assert_eq!(world.ask("GET", path, "").await.0, 503, "{path}");
+        assert_eq!(world.ask_with("GET", path, "", "").await.0, 401, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn without_the_token_nothing_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::open(folder.path()).await;

@@ -122,7 +122,17 @@ async fn two_telephones_talk_until_the_booking_is_deleted() {
     assert!(view.contains("\"title\":\"Budget review\"") && view.contains("\"name\":\"Bernd\""), "{view}");
     let metrics = world.ask("GET", "/metrics", "").await;
     assert!(metrics.contains("dialroom_mixer_legs 2\n") && metrics.contains("dialroom_mixer_streams 2\n"), "{metrics}");
+    assert!(metrics.contains("dialroom_mixer_sip_calls 2\n") && metrics.contains("sip_banned 0\n"), "{metrics}");
     assert!(!view.contains(BERND) && !view.contains(GUEST), "numbers are masked: {view}");
+    let traces = world.ask("GET", "/v1/traces", "").await;
+    assert!(traces.contains("\"leg\":1") && traces.contains("\"leg\":2"), "{traces}");
+    let ladder = world.ask("GET", "/v1/calls/2/trace?messages=true", "").await;
+    assert!(ladder.contains("INVITE sip:88@") && ladder.contains(" ACK ") && ladder.contains("TCP"), "{ladder}");
+    assert!(!ladder.contains(&GUEST[1..]), "numbers are masked: {ladder}");
+    for (path, status) in [("/v1/calls/99/trace", "404"), ("/v1/calls/2/trace?messages=perhaps", "400")] {
+        let answer = world.ask("GET", path, "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
 
     assert!(world.ask("DELETE", "/v1/bookings/a?revision=2", "").await.starts_with("HTTP/1.1 204"));
     for telephone in [&bernd, &guest] {

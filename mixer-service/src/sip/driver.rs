@@ -4,7 +4,7 @@
 //! Sockets of datagrams are its own; streams and look-ups run in tasks and leave what they bring at the door. Nothing here
 //! waits for anybody: what cannot be handed on at once is held back, and while much is held back nothing more is taken in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use dialroom_host::{Clock, OsRandom};
 use mixer_signalling::{
-    Admission, CallKey, Endpoint, Flow, FlowId, Gate, Input, OpenId, Order, Output, PeerId, Refusal, Refused, SipEvent,
-    Transport, Way,
+    Admission, CallKey, Endpoint, Flow, FlowId, Gate, Input, OpenId, Order, Output, PeerId, ReasonCode, Refusal,
+    Refused, SipEvent, Transport, Way,
 };
 use rand_core::RngCore;
 use tokio::runtime::Handle;
@@ -32,6 +32,8 @@ use super::streams::Link;
 const TURN: usize = 128;
 /// Events held back for the switchboard; while there are so many, nothing more is taken in.
 const MAX_HELD_BACK: usize = 4_096;
+/// Sources of which it is remembered who they are.
+const MAX_KNOWN: usize = 1_024;
 /// How often it is tried again to hand on what is held back.
 const HAND_ON_AGAIN: Duration = Duration::from_millis(2);
 /// How often gauges are set and sources that are banned are counted.
@@ -52,6 +54,8 @@ struct Desk {
     sockets: Vec<DatagramSocket>,
     streams: HashMap<FlowId, Link>,
     who: Who,
+    /// What `who` said of sources lately: under a flood the same few ask again and again.
+    known: HashMap<IpAddr, Option<PeerId>>,
     events: mpsc::Sender<SipEvent>,
     held_back: VecDeque<SipEvent>,
     /// What the endpoint wants to be woken for.
@@ -88,6 +92,7 @@ impl Driver {
             sockets: Vec::new(),
             streams: HashMap::new(),
             who: setup.who.clone(),
+            known: HashMap::new(),
             events,
             held_back: VecDeque::new(),
             deadline: None,
@@ -118,7 +123,8 @@ impl Driver {
             let now = self.desk.clock.instant();
             self.desk.wake(now);
             let mut busy = self.take_asks(now);
-            if self.desk.held_back.len() < MAX_HELD_BACK {
+            let behind = self.desk.held_back.len() >= MAX_HELD_BACK;
+            if !behind {
                 busy |= self.take_arrivals(now) | self.take_datagrams(now);
             }
             self.count_misses(now);
@@ -127,12 +133,20 @@ impl Driver {
             if self.inlet.asks.is_closed() && self.inlet.asks.is_empty() {
                 // Nobody can ask for anything any more, not even for the end.
                 self.desk.shared.stop.cancel();
+            } else if behind {
+                // The network waits in the kernel until the switchboard has caught up.
+                self.sleep(&[]);
             } else if !busy && self.inlet.is_quiet() {
-                let patience = self.desk.patience(self.desk.clock.instant());
-                datagrams::wait(&self.desk.sockets, &self.inlet.rope, patience);
-                self.inlet.woken();
+                self.sleep(&self.desk.sockets);
             }
         }
+    }
+
+    /// Until one of these sockets has something, the bell rings, or it is time.
+    fn sleep(&self, sockets: &[DatagramSocket]) {
+        let patience = self.desk.patience(self.desk.clock.instant());
+        datagrams::wait(sockets, &self.inlet.rope, patience);
+        self.inlet.woken();
     }
 
     fn take_asks(&mut self, now: Instant) -> bool {
@@ -156,6 +170,7 @@ impl Driver {
                         None => gate(now, budgets),
                     });
                     self.desk.who = who;
+                    self.desk.known.clear();
                     self.desk.tell(now, Input::Config(config));
                 }
             }
@@ -200,11 +215,12 @@ impl Driver {
     /// One batch of each socket; true when more may wait.
     fn take_datagrams(&mut self, now: Instant) -> bool {
         let mut more = false;
+        let mut dropped: BTreeMap<ReasonCode, u64> = BTreeMap::new();
         for index in 0..self.desk.sockets.len() {
             let taken = self.desk.sockets.get(index).map_or(0, |socket| self.mailbox.take(socket));
             more |= taken == BATCH;
             for (source, destination, bytes) in self.mailbox.datagrams() {
-                let peer = self.desk.who.is(source.ip(), &[]);
+                let peer = self.desk.peer_at(source.ip());
                 match self.gate.as_mut().map(|gate| gate.admit(now, source.ip(), peer.is_some(), bytes)) {
                     None | Some(Admission::Pass) => {
                         if let Some(flow) = self.desk.flow_at(now, index, destination) {
@@ -217,9 +233,12 @@ impl Driver {
                             self.desk.send(flow, source, answer);
                         }
                     }
-                    Some(Admission::Drop(reason)) => self.desk.dropped(now, reason.code(), 1),
+                    Some(Admission::Drop(reason)) => *dropped.entry(reason).or_default() += 1,
                 }
             }
+        }
+        for (reason, count) in dropped {
+            self.desk.dropped(now, reason.code(), count);
         }
         more
     }
@@ -349,6 +368,14 @@ impl Desk {
         if !sent {
             self.shared.counters.count_unsent();
         }
+    }
+
+    /// The telephone system at an address.
+    fn peer_at(&mut self, source: IpAddr) -> Option<PeerId> {
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        *self.known.entry(source).or_insert_with(|| self.who.is(source, &[]))
     }
 
     /// The flow of a datagram that was sent to this address of ours; told to the endpoint when it is new.
