@@ -1,16 +1,16 @@
 //! baresip as a caller: without a screen or a sound card, speaking a tone from a file and recording what it hears.
 //!
-//! It refuses a machine that has only loopback: use it in [`crate::lab`].
+//! It refuses a machine that has only loopback, and sends sound from whichever address is nearest: it runs in
+//! [`crate::lab::Far`].
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use tokio::process::Command;
-
-use crate::mixer::free_port;
+use crate::lab::Far;
 use crate::program::Program;
 use crate::sound::read_wav;
 
@@ -52,7 +52,7 @@ pub struct Baresip {
 impl Caller {
     /// Dials a number at that server.
     #[must_use]
-    pub fn dial(&self, number: &str, server: SocketAddr) -> Baresip {
+    pub fn dial(&self, far: &Far, number: &str, server: SocketAddr) -> Baresip {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
         self.write_voice(&folder.path().join("voice.wav"));
@@ -65,7 +65,7 @@ impl Caller {
             "accounts",
             &format!("<sip:{own}@{local};transport={transport}>;regint=0;audio_codecs={codec}{encryption}\n"),
         );
-        let mut command = Command::new("baresip");
+        let mut command = far.command("baresip");
         command.args(["-4", "-n", &local.to_string(), "-t", &self.stay.as_secs().to_string(), "-f"]).arg(folder.path());
         command.args(["-e", &format!("/dial sip:{number}@{server}")]);
         Baresip { program: Program::start("baresip", &mut command), folder }
@@ -81,15 +81,17 @@ impl Caller {
     }
 
     fn config(&self, folder: &Path) -> String {
+        static CALLERS: AtomicU16 = AtomicU16::new(0);
         let (rate, _) = self.format();
-        let port = free_port(self.local);
+        let number = CALLERS.fetch_add(1, Ordering::Relaxed);
+        let port = 5_200 + 4 * number;
         let mut text = format!(
             "sip_listen {}:{port}\naudio_source aufile,{}\naudio_player aufile,/dev/null\nausrc_srate {rate}\n\
              rtp_ports {}-{}\nrtp_stats yes\nmodule_path {MODULES}\nsnd_path {}\n",
             self.local,
             folder.join("voice.wav").display(),
-            30_000 + port % 1000 * 20,
-            30_019 + port % 1000 * 20,
+            30_000 + number * 20,
+            30_019 + number * 20,
             folder.join("heard").display(),
         );
         if let Some(file) = &self.authorities {

