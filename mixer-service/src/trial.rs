@@ -20,6 +20,10 @@ pub use self::call::{AnsweredBy, NoCall, Sound, TestCall};
 /// How long a registrar may take: its transaction, and a second one with our digest.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long the threads of an endpoint may take to let go of their sockets, and how often is looked.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
 /// What a registrar said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registered {
@@ -106,9 +110,16 @@ impl Trial {
         }
     }
 
-    /// Takes registrations back and lets go of the ports.
+    /// Takes registrations back and lets go of the ports; returns when the next trial can have them.
     pub async fn finish(self) {
-        self.sip.shutdown("the check is over").await;
+        let Self { sip, events, clock, .. } = self;
+        let taken: Vec<_> = sip.addresses().into_iter().chain(sip.tls_addresses()).collect();
+        sip.shutdown("the check is over").await;
+        drop((sip, events));
+        let deadline = clock.instant() + RELEASE_PATIENCE;
+        while !taken.iter().all(|address| is_free(*address)) && clock.instant() < deadline {
+            clock.sleep_until(clock.instant() + LOOK_INTERVAL).await;
+        }
     }
 
     /// Our address as somebody at `target` sees it.
@@ -127,6 +138,11 @@ fn route_towards(target: SocketAddr) -> io::Result<IpAddr> {
     let socket = std::net::UdpSocket::bind(any)?;
     socket.connect(target)?;
     Ok(socket.local_addr()?.ip())
+}
+
+/// Whether nobody has this address, neither for datagrams nor for streams.
+fn is_free(address: SocketAddr) -> bool {
+    std::net::UdpSocket::bind(address).is_ok() && std::net::TcpListener::bind(address).is_ok()
 }
 
 /// The same on free ports, without a registration.

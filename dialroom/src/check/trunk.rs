@@ -7,7 +7,7 @@ mod remedy;
 mod words;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) struct TrunkArgs {
 /// # Errors
 /// When the settings cannot be used, or name no such trunk.
 #[expect(clippy::print_stdout, reason = "the report is the command's output")]
-pub(crate) async fn run(file: &PathBuf, arguments: &TrunkArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(file: &Path, arguments: &TrunkArgs) -> anyhow::Result<ExitCode> {
     let settings = Arc::new(Settings::load(file)?);
     let mut reports = Vec::new();
     for trunk in chosen(&settings, arguments.name.as_deref())? {

@@ -144,7 +144,9 @@ impl Trial {
             match event {
                 SipEvent::Incoming { call, source, local, peer, .. } => {
                     let ours = self.holds_our_ports && peer == Some(self.peer) && called.is_none();
-                    called = called.or(ours.then(|| self.answer(engine, call, source, local)).flatten());
+                    if ours {
+                        called = self.answer(engine, call, source, local);
+                    }
                     if called.as_ref().is_none_or(|end| end.call != Some(call)) {
                         self.sip.refuse(call, 486, "the check is busy with another call", "trial");
                     }
@@ -158,7 +160,7 @@ impl Trial {
                         }
                     }
                     if caller.remote.is_some() {
-                        answered_after.get_or_insert(now.saturating_duration_since(began));
+                        answered_after.get_or_insert_with(|| now.saturating_duration_since(began));
                     }
                 }
                 SipEvent::Ended { call, cause } if caller.call == Some(call) => {

@@ -47,6 +47,17 @@ async fn a_call_that_comes_back_is_measured_at_both_ends() {
 }
 
 #[tokio::test]
+async fn one_trial_after_the_other_has_our_ports() {
+    let port = free_port();
+    let settings = settings(port, port, "");
+    for _ in 0..3 {
+        let trial = trial(&settings).await;
+        assert!(trial.holds_our_ports());
+        trial.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn where_the_mixer_has_our_port_it_answers() {
     let port = free_port();
     let settings = settings(port, port, "register = true\nuser = \"88\"");
