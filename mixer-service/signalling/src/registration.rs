@@ -198,13 +198,16 @@ impl Endpoint {
     }
 
     fn register(&mut self, now: Instant, id: PeerId) {
-        // The first socket wakes us again.
-        if self.flows.len() == 0 {
-            return;
-        }
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        let peer = &registration.peer;
+        let streams = peer.outbound_proxy.as_ref().or(peer.server.as_ref()).is_some_and(|to| to.transport.reliable());
+        if !streams && self.flows.sockets().next().is_none() {
+            // The first socket wakes us before that.
+            registration.state = State::Idle(now + FIRST_WAIT);
+            return;
+        }
         let held = match registration.state {
             State::Holds { until, .. } => Some(until),
             State::Idle(_) | State::Asking(_) | State::Leaving => None,

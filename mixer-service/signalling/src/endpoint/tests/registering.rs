@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::hand::{Hand, header};
 use super::world::{OURS, World};
 use crate::config::{CalledFrom, Credentials, PeerId, Target, Transport};
-use crate::event::{Input, Order, SipEvent};
+use crate::endpoint::Endpoint;
+use crate::event::{Input, Order, Output, SipEvent};
 
 fn registering() -> World {
     World::with(
@@ -249,4 +250,19 @@ fn somebody_is_asked_whether_he_is_there() {
     world.order(super::world::THEIRS, Order::Options { token: 6, target, peer: None });
     world.pass_s(33);
     let SipEvent::Pong { token: 6, status: None, .. } = world.event(super::world::THEIRS) else { panic!("no end") };
+}
+
+#[test]
+fn a_stream_needs_no_socket_of_ours_and_a_datagram_waits_for_one() {
+    let now = crate::some_instant();
+    for (transport, opens) in [(Transport::Tls, true), (Transport::Udp, false)] {
+        let mut peer = super::world::peer_at("10.0.0.3:5061".parse().unwrap());
+        peer.server = Some(Target { host: "10.0.0.3".to_owned(), port: None, transport });
+        peer.user = Some("88".to_owned());
+        peer.register = true;
+        let config = crate::Config { peers: vec![peer], ..crate::Config::default() };
+        let mut endpoint = Endpoint::new(now, config, [1; 32]);
+        endpoint.handle(now, Input::Time);
+        assert_eq!(matches!(endpoint.poll(), Output::Open { .. }), opens, "{transport:?}");
+    }
 }
