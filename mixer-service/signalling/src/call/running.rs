@@ -107,7 +107,7 @@ impl Endpoint {
             }
             SdpPart::Foreign => return self.refuse_inside(now, server, stamped, 415, Refusal::Body),
         };
-        self.moved(call, stamped);
+        self.moved(now, call, stamped);
         let response = self.acceptance(&call.dialog, request, &text, session.as_ref());
         self.respond(now, server, &response);
         call.session = session.map(|agreed| SessionTimer::start(now, agreed, false));
@@ -166,7 +166,7 @@ impl Endpoint {
                 Err(error) => return self.refuse_inside(now, server, stamped, error.status(), Refusal::Sound),
             }
         }
-        self.moved(call, stamped);
+        self.moved(now, call, stamped);
         response.headers.push(Name::Contact, &*call.dialog.contact);
         response.headers.push(Name::Supported, SUPPORTED);
         if matches!(call.stage, Stage::Talking) {
@@ -219,15 +219,21 @@ impl Endpoint {
         }
     }
 
-    /// The other side may have moved (target refresh), and may have learnt UPDATE.
-    pub(super) fn moved(&mut self, call: &mut Call, stamped: &Stamped) {
+    /// The other side may have moved (target refresh), and may have learnt UPDATE. A stranger moves to another host only if
+    /// that one has proved that it hears us: else a call of his could be turned on somebody who has none.
+    pub(super) fn moved(&mut self, now: Instant, call: &mut Call, stamped: &Stamped) {
         call.dialog.refresh(&stamped.request.headers);
         if stamped.request.headers.get(&Name::Allow).is_some() {
             call.takes_update = allows(&stamped.request.headers, &Method::Update);
         }
         let sent_by = stamped.request.top_via().and_then(|via| via.ip());
         call.behind_nat = sent_by.is_some_and(|ip| ip != stamped.source.ip());
-        call.dialog.hop = Hop { transport: stamped.back.transport, to: stamped.back.to, flow: stamped.back.flow };
+        let back = stamped.back;
+        let stranger = call.peer.is_none() && !call.key.is_placed() && back.transport == Transport::Udp;
+        let elsewhere = back.to.ip() != call.dialog.hop.to.ip();
+        if !(stranger && elsewhere) || self.is_proven(now, back.to.ip()) {
+            call.dialog.hop = Hop { transport: back.transport, to: back.to, flow: back.flow };
+        }
         self.settle(call);
     }
 

@@ -68,7 +68,15 @@ impl Endpoint {
         };
         let seq = stamped.request.cseq().map_or(0, |(seq, _)| seq);
         match std::mem::replace(&mut call.stage, Stage::Talking) {
-            Stage::Unacked(unacked) if unacked.seq == seq => self.established(now, call, *unacked, &stamped.request),
+            Stage::Unacked(unacked) if unacked.seq == seq => {
+                // Only who heard our answer knows the tag in it: somebody where it went. Where the ACK itself came from,
+                // anybody can write.
+                let heard_at = self.servers.get(&unacked.server).map(|server| server.way.to.ip());
+                if let Some(ip) = heard_at.filter(|_| call.peer.is_none()) {
+                    self.prove(now, ip);
+                }
+                self.established(now, call, *unacked, &stamped.request);
+            }
             Stage::Talking => self.reinvite_acknowledged(now, call, seq, &stamped.request),
             other @ (Stage::Unacked(_) | Stage::Waiting(_) | Stage::Placing(_)) => {
                 call.stage = other;
@@ -114,7 +122,7 @@ impl Endpoint {
             // Who never proved that he hears us may not even exist: nothing more is sent to an address that he wrote.
             let unproven = call.peer.is_none()
                 && call.dialog.hop.transport == Transport::Udp
-                && !self.is_proven(now, call.dialog.source);
+                && !self.is_proven(now, call.dialog.hop.to.ip());
             if !unproven {
                 self.say_bye(now, &mut call, "no ACK");
             }

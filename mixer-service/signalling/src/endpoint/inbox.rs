@@ -156,10 +156,6 @@ impl Endpoint {
         }
         let call = stamped.request.to_tag().and_then(|tag| self.dialog_of(tag, &stamped.request));
         if let Some(call) = call {
-            // Only who heard our answer knows the tag in it.
-            if stamped.peer.is_none() {
-                self.prove(now, stamped.source.ip());
-            }
             self.acknowledged(now, call, stamped);
         }
     }

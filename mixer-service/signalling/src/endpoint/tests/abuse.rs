@@ -293,3 +293,26 @@ proptest! {
         prop_assert!(matches!(world.sides[OURS].endpoint.poll(), Output::Wait(_)));
     }
 }
+
+#[test]
+fn nobody_proves_or_moves_another_by_writing_in_his_name() {
+    let mut world = World::new(13);
+    let hand = Hand::stranger();
+    let victim = "198.51.100.7:5060".parse().unwrap();
+    hand.send(&mut world, hand.request("INVITE", 1, "", &sdp("192.0.2.66", "sendrecv")));
+    let call = world.incoming(OURS);
+    world.order(OURS, Order::Answer(call, media(20_000)));
+    let tag = to_tag(&hand.answer(&mut world));
+    let to = world.sides[OURS].address;
+    world.fly(victim, to, hand.request("ACK", 1, &tag, "").into_bytes());
+    world.established(OURS);
+    let proven = |world: &World, ip| world.sides[OURS].endpoint.is_proven(world.now, ip);
+    assert!(!proven(&world, victim.ip()) && proven(&world, hand.me.ip()));
+    world.fly(victim, to, hand.request("UPDATE", 2, &tag, "").into_bytes());
+    world.pass_s(1);
+    world.order(OURS, Order::HangUp(call, String::new()));
+    world.pass_s(40);
+    let byes = |at| world.hand.iter().filter(|(to, _, bytes)| *to == at && bytes.starts_with(b"BYE ")).count();
+    assert_eq!(byes(victim), 0);
+    assert!(byes(hand.me) > 0);
+}
