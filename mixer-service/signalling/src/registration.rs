@@ -33,6 +33,8 @@ pub(crate) struct Registration {
     seq: u32,
     /// Asked for; a registrar may have raised it (423).
     wanted_s: u32,
+    /// Whether he raised it since it was last tried: he does so once.
+    raised: bool,
     state: State,
     failures: u32,
     service_route: Vec<String>,
@@ -62,6 +64,7 @@ impl Registration {
             call_id,
             from_tag,
             seq: 0,
+            raised: false,
             state: State::Idle(now),
             failures: 0,
             service_route: Vec::new(),
@@ -251,11 +254,11 @@ impl Endpoint {
         registration.way = Some(way);
         match response.status {
             200..=299 => self.registered(now, id, request, response),
-            423 if registration.failures == 0 => {
+            423 if !registration.raised => {
                 let floor = response.headers.seconds(&Name::MinExpires).unwrap_or_default();
                 if floor > registration.wanted_s && floor <= LONGEST_S {
                     registration.wanted_s = floor;
-                    registration.failures += 1;
+                    registration.raised = true;
                     self.register(now, id);
                 } else {
                     self.registration_failed(now, id, Some(response));
@@ -275,6 +278,7 @@ impl Endpoint {
         }
         let granted = Duration::from_secs(granted_s.into());
         registration.failures = 0;
+        registration.raised = false;
         registration.service_route =
             response.headers.list(&Name::ServiceRoute).take(MAX_ROUTES).map(str::to_owned).collect();
         let refresh_at = now + granted * REFRESH_PERCENT / 100;
@@ -301,6 +305,7 @@ impl Endpoint {
         };
         let longest = FIRST_WAIT.saturating_mul(1 << registration.failures.min(6)).min(LONGEST_WAIT);
         registration.failures = registration.failures.saturating_add(1);
+        registration.raised = false;
         let asked = response.and_then(|response| response.headers.seconds(&Name::RetryAfter));
         let asked = Duration::from_secs(asked.unwrap_or_default().into()).min(LONGEST_WAIT);
         let retry_in = self.chance.jittered(longest).max(asked);

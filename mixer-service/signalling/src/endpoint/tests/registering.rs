@@ -266,3 +266,15 @@ fn a_stream_needs_no_socket_of_ours_and_a_datagram_waits_for_one() {
         assert_eq!(matches!(endpoint.poll(), Output::Open { .. }), opens, "{transport:?}");
     }
 }
+
+#[test]
+fn a_registrar_that_wants_longer_after_a_failure_gets_it_too() {
+    let mut world = registering();
+    let hand = Hand::known();
+    let request = register(&hand, &mut world);
+    hand.send(&mut world, reply(&request, "503 Service Unavailable", ""));
+    let request = register(&hand, &mut world);
+    hand.send(&mut world, reply(&request, "423 Too Brief", "Min-Expires: 3600\r\n"));
+    world.pass_s(1);
+    assert_eq!(header(&register(&hand, &mut world), "Expires"), Some("3600"));
+}
