@@ -31,7 +31,8 @@ impl fmt::Debug for OwnOffer {
 }
 
 /// An offer of ours, the codec in use first. Encryption that is optional is offered as keys on a plain line: whoever
-/// does not know them answers as if they were not there, and who requires them finds them.
+/// does not know them answers as if they were not there, and who requires them finds them. A call that is encrypted
+/// stays so, whatever the settings have become.
 #[must_use]
 pub fn own_offer(
     local: LocalMedia,
@@ -42,10 +43,12 @@ pub fn own_offer(
 ) -> OwnOffer {
     let capabilities = terms.capabilities;
     let Formats { codecs, events } = formats(capabilities, terms.before);
-    let crypto = keys(capabilities.srtp, terms.before, draw);
+    let encrypted = terms.before.is_some_and(|before| before.crypto.is_some());
+    let policy = if encrypted { Srtp::Required } else { capabilities.srtp };
+    let crypto = keys(policy, terms.before, draw);
     let first = codecs.first().map_or(Codec::Pcma, |&(codec, _)| codec);
     let line = Audio {
-        proto: match capabilities.srtp {
+        proto: match policy {
             Srtp::Off | Srtp::Optional => "RTP/AVP",
             Srtp::Required => "RTP/SAVP",
         },
@@ -60,7 +63,7 @@ pub fn own_offer(
     };
     let mut text = head(local, ours);
     line.write(&mut text);
-    OwnOffer { text, codecs: codecs.iter().map(|&(codec, _)| codec).collect(), crypto, policy: capabilities.srtp }
+    OwnOffer { text, codecs: codecs.iter().map(|&(codec, _)| codec).collect(), crypto, policy }
 }
 
 impl OwnOffer {

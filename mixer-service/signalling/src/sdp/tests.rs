@@ -495,8 +495,11 @@ fn a_re_offer_of_ours_keeps_what_is_in_use() {
         cm80("")
     );
     let before = offer_by(&lines, &optional).unwrap().remote().clone();
-    let text = own(&optional, Some(&before), Direction::SendOnly).text().to_owned();
-    assert!(text.contains("m=audio 20000 RTP/AVP 101 8 0 9 100 127\r\n"), "{text}");
+    let ours = own(&optional, Some(&before), Direction::SendOnly);
+    let text = ours.text().to_owned();
+    assert!(text.contains("m=audio 20000 RTP/SAVP 101 8 0 9 100 127\r\n"), "{text}");
+    let in_clear = ours.read_answer(sdp("m=audio 4000 RTP/AVP 8\n").as_bytes(), &terms(&optional));
+    assert_eq!(in_clear, Err(SdpError::Plain), "encryption in use is not given up");
     assert!(
         text.contains("a=rtpmap:100 telephone-event/48000\r\n")
             && text.contains("a=rtpmap:127 telephone-event/8000\r\n")
