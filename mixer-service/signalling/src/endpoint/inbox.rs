@@ -116,9 +116,6 @@ impl Endpoint {
                 None => self.refuse_plainly(now, stamped, 481, Refusal::NoDialog),
             };
         }
-        if stamped.request.max_forwards() == Some(0) {
-            return self.refuse_plainly(now, stamped, 483, Refusal::Hops);
-        }
         match stamped.request.method {
             Method::Invite => self.invited(now, key, stamped),
             Method::Options => {

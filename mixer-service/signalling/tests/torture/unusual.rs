@@ -82,7 +82,7 @@ fn headers() -> Vec<Case> {
         text(
             "4475 3.3.11",
             "no-hops-left",
-            Fate::Fine(&[200, 483]),
+            Fate::Fine(&[200]),
             "OPTIONS sip:88@contoso.example SIP/2.0\nTo: sip:88@contoso.example\n\
              From: sip:anna@contoso.example;tag=last\nCall-ID: last.1\n\
              CSeq: 14 OPTIONS\nVia: SIP/2.0/UDP pc1.contoso.example;branch=z9hG4bKlast\nMax-Forwards: 0\n\
