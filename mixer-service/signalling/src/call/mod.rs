@@ -62,6 +62,8 @@ pub(crate) struct Call {
     pub(crate) again: Option<(Instant, Change)>,
     /// A re-INVITE of theirs that we accepted and that is not acknowledged yet.
     pub(crate) reinvited: Option<Reinvited>,
+    /// A reliable provisional response whose PRACK may still come: its number and the INVITE's.
+    pub(crate) unconfirmed: Option<(u32, u32)>,
     /// In which tables it stands.
     pub(crate) in_setup: bool,
     pub(crate) initial: Option<u64>,
@@ -110,6 +112,7 @@ impl Call {
             changing: None,
             again: None,
             reinvited: None,
+            unconfirmed: None,
             in_setup: true,
             initial: None,
             rides: None,

@@ -57,6 +57,10 @@ impl Endpoint {
                 unacked.unconfirmed = None;
                 200
             }
+            Stage::Talking if call.unconfirmed == Some((number, seq)) => {
+                call.unconfirmed = None;
+                200
+            }
             Stage::Unacked(_) | Stage::Placing(_) | Stage::Talking => 481,
         }
     }
@@ -102,6 +106,7 @@ impl Endpoint {
             return self.end(now, call, by_us(Some(488), NO_SOUND));
         };
         self.leave_setup(&mut call);
+        call.unconfirmed = unacked.unconfirmed.map(|number| (number, unacked.seq));
         call.session = unacked.session.map(|agreed| SessionTimer::start(now, agreed, false));
         call.remote = Some(remote.clone());
         self.tell(SipEvent::Established { call: call.key, remote });

@@ -41,13 +41,20 @@ fn who_insists_on_it_gets_ringing_until_he_confirms_it() {
 
 #[test]
 fn a_confirmation_may_come_after_the_answer() {
-    let mut world = World::new(2);
-    let (mut hand, call, ringing) = ringing_reliably(&mut world);
-    world.order(OURS, Order::Answer(call, media(20_000)));
-    assert_eq!(status(&hand.answer(&mut world)), 200);
-    hand.more = format!("RAck: {} 1 INVITE\r\n", header(&ringing, "RSeq").unwrap());
-    let response = hand.ask(&mut world, &hand.request("PRACK", 2, &to_tag(&ringing), ""));
-    assert_eq!(status(&response), 200);
+    for acknowledged in [false, true] {
+        let mut world = World::new(2);
+        let (mut hand, call, ringing) = ringing_reliably(&mut world);
+        world.order(OURS, Order::Answer(call, media(20_000)));
+        assert_eq!(status(&hand.answer(&mut world)), 200);
+        let tag = to_tag(&ringing);
+        if acknowledged {
+            hand.send(&mut world, hand.request("ACK", 1, &tag, ""));
+            world.established(OURS);
+        }
+        hand.more = format!("RAck: {} 1 INVITE\r\n", header(&ringing, "RSeq").unwrap());
+        assert_eq!(status(&hand.ask(&mut world, &hand.request("PRACK", 2, &tag, ""))), 200, "{acknowledged}");
+        assert_eq!(status(&hand.ask(&mut world, &hand.request("PRACK", 3, &tag, ""))), 481, "only once");
+    }
 }
 
 #[test]
