@@ -84,6 +84,11 @@ impl Registration {
         self.holds() && self.way.is_some_and(|way| way.flow == flow)
     }
 
+    /// Whether it sent this request; a former one with the same peer may have.
+    pub(crate) fn sent(&self, request: &Request) -> bool {
+        request.call_id() == Some(&self.call_id)
+    }
+
     pub(crate) fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.saturating_add(1);
         self.seq
@@ -245,7 +250,7 @@ impl Endpoint {
         request: &Request,
         response: &Response,
     ) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
+        let Some(registration) = self.registrations.get_mut(&id).filter(|known| known.sent(request)) else {
             return;
         };
         if response.status < 200 || !matches!(registration.state, State::Asking(_)) {
@@ -289,8 +294,9 @@ impl Endpoint {
         self.set_registration_alarm(id);
     }
 
-    pub(crate) fn registration_unanswered(&mut self, now: Instant, id: PeerId) {
+    pub(crate) fn registration_unanswered(&mut self, now: Instant, id: PeerId, request: &Request) {
         if let Some(registration) = self.registrations.get_mut(&id)
+            && registration.sent(request)
             && matches!(registration.state, State::Asking(_))
         {
             registration.way = None;

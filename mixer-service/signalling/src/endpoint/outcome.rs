@@ -97,7 +97,7 @@ impl Endpoint {
                 self.change_answered(now, call, &parcel.request, None, None);
             }
             Owner::Probe(call) => self.answered_inside(now, call, true, None),
-            Owner::Registration(peer) => self.registration_unanswered(now, peer),
+            Owner::Registration(peer) => self.registration_unanswered(now, peer, &parcel.request),
             Owner::Ping(token) => self.ping_answered(now, token, None),
             Owner::Prack(_) | Owner::Inside(_) | Owner::Nobody => {}
         }

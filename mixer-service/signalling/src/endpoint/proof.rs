@@ -7,7 +7,7 @@ use super::{Chance, Endpoint, Owner, Parcel, Stamped, tag};
 use crate::config::PeerId;
 use crate::digest::{Ask, Challenger, Claim, NonceCount, Realms, Verdict, answer_challenge};
 use crate::event::Refusal;
-use crate::message::{Name, Response};
+use crate::message::{Name, Request, Response};
 use crate::transaction::ClientKey;
 
 /// The realm of a peer whose settings name no domain.
@@ -72,7 +72,7 @@ impl Endpoint {
         self.challenges.answered.insert(peer, lesson);
         parcel.nonces = Some(nonces);
         parcel.request.headers.set(proof, value);
-        let seq = self.next_seq(parcel.owner, parcel.request.cseq().map_or(0, |(seq, _)| seq));
+        let seq = self.next_seq(parcel.owner, &parcel.request);
         let method = parcel.request.method.as_str().to_owned();
         parcel.request.headers.set(Name::CSeq, format!("{seq} {method}"));
         super::post::strip_via(&mut parcel);
@@ -82,9 +82,11 @@ impl Endpoint {
         true
     }
 
-    fn next_seq(&mut self, owner: Owner, last: u32) -> u32 {
+    fn next_seq(&mut self, owner: Owner, request: &Request) -> u32 {
+        let last = request.cseq().map_or(0, |(seq, _)| seq);
         if let Owner::Registration(peer) = owner {
-            return self.registrations.get_mut(&peer).map_or(last + 1, |registration| registration.next_seq());
+            let registration = self.registrations.get_mut(&peer).filter(|known| known.sent(request));
+            return registration.map_or_else(|| last.saturating_add(1), |registration| registration.next_seq());
         }
         match owner.call().and_then(|call| self.calls.get_mut(&call)) {
             Some(call) => {

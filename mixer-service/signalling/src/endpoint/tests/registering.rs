@@ -169,7 +169,17 @@ fn other_settings_begin_another_registration_and_the_same_do_not() {
     world.input(OURS, Input::Config(config));
     let left = register(&hand, &mut world);
     assert_eq!((header(&left, "Expires"), header(&left, "To")), (Some("0"), Some("<sip:88@pbx.example>")));
-    assert_eq!(header(&register(&hand, &mut world), "To"), Some("<sip:89@pbx.example>"));
+    let begun = register(&hand, &mut world);
+    assert_eq!(header(&begun, "To"), Some("<sip:89@pbx.example>"));
+    assert!(matches!(world.event(OURS), SipEvent::Registered { expires: Duration::ZERO, .. }));
+    // What becomes of the old one says nothing of the new one.
+    hand.send(&mut world, reply(&left, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n"));
+    let proved = register(&hand, &mut world);
+    assert_eq!((header(&proved, "CSeq"), header(&proved, "Call-ID")), (Some("3 REGISTER"), header(&left, "Call-ID")));
+    hand.send(&mut world, reply(&proved, "403 Forbidden", ""));
+    hand.send(&mut world, reply(&begun, "200 OK", "Expires: 300\r\n"));
+    let SipEvent::Registered { expires, .. } = world.event(OURS) else { panic!("not registered") };
+    assert_eq!(expires, Duration::from_secs(300));
 }
 
 #[test]
