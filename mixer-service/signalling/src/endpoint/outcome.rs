@@ -36,7 +36,7 @@ impl Endpoint {
             return false;
         };
         match response.status {
-            401 | 407 => self.proved(now, key, parcel, response),
+            401 | 407 => self.is_wanted(parcel.owner) && self.proved(now, key, parcel, response),
             // That server cannot now; another of the same name may (RFC 3263 section 4.3).
             503 if !parcel.candidates.is_empty() && self.is_wanted(parcel.owner) => {
                 self.try_elsewhere(now, parcel);

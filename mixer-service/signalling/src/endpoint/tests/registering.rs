@@ -288,3 +288,23 @@ fn a_registrar_that_wants_longer_after_a_failure_gets_it_too() {
     world.pass_s(1);
     assert_eq!(header(&register(&hand, &mut world), "Expires"), Some("3600"));
 }
+
+#[test]
+fn a_call_that_was_given_up_is_not_proved() {
+    let mut world = registering();
+    let hand = Hand::known();
+    let request = register(&hand, &mut world);
+    hand.send(&mut world, reply(&request, "200 OK", ""));
+    world.event(OURS);
+    let invite = world.invite();
+    let call = invite.call;
+    world.order(OURS, Order::Place(invite));
+    let request = hand.receive(&mut world);
+    world.order(OURS, Order::HangUp(call, "enough".to_owned()));
+    let challenge = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n";
+    hand.send(&mut world, reply(&request, "401 Unauthorized", challenge));
+    assert!(hand.receive(&mut world).starts_with("ACK "));
+    world.pass_s(1);
+    assert!(hand.nothing(&world), "no second INVITE");
+    assert_eq!(world.ended(OURS).text, "enough");
+}
