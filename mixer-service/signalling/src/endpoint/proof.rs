@@ -12,6 +12,8 @@ use crate::transaction::ClientKey;
 
 /// The realm of a peer whose settings name no domain.
 const OWN_REALM: &str = "dialroom";
+/// Proofs of one request that are looked at: as many as there may be proxies that ask, and some.
+const MAX_PROOFS: usize = 4;
 
 /// What is remembered of questions and proofs.
 pub(crate) struct Challenges {
@@ -112,15 +114,20 @@ impl Endpoint {
             method: request.method.as_str(),
             uri: &request.uri,
         };
-        let verdict = request.headers.get(&Name::Authorization).map(|header| {
-            let password =
-                |user: &str| credentials.filter(|known| known.user == user).map(|credentials| credentials.password);
-            self.challenges.asked.verify(now, &claim(header), password)
-        });
+        let mut verdict = None;
+        // One for each realm on the way may stand there (RFC 3261 section 22.3).
+        for header in request.headers.all(&Name::Authorization).take(MAX_PROOFS) {
+            let known = credentials.as_ref();
+            let password = |user: &str| known.filter(|known| known.user == user).map(|known| known.password.clone());
+            match self.challenges.asked.verify(now, &claim(header), password) {
+                Verdict::Accepted { .. } => return false,
+                Verdict::Stale => verdict = Some(Verdict::Stale),
+                Verdict::Refused => verdict = verdict.or(Some(Verdict::Refused)),
+            }
+        }
         let refusal = match verdict {
-            Some(Verdict::Accepted { .. }) => return false,
             Some(Verdict::Refused) => Refusal::WrongDigest,
-            Some(Verdict::Stale) | None => Refusal::Unproven,
+            Some(Verdict::Stale | Verdict::Accepted { .. }) | None => Refusal::Unproven,
         };
         let stale = verdict == Some(Verdict::Stale);
         let mut response = self.response(request, 401);

@@ -281,3 +281,25 @@ fn a_wrong_password_is_refused_after_one_try() {
     assert!(world.sides[OURS].events.is_empty());
     world.assert_empty();
 }
+
+#[test]
+fn a_proof_for_somebody_else_may_stand_before_ours() {
+    use crate::digest::{Ask, NonceCount, Realms, answer_challenge};
+    let credentials = crate::config::Credentials { user: "trunk".to_owned(), password: "secret".to_owned() };
+    let ours = |ours: &mut crate::Config| {
+        ours.peers[0].challenge = true;
+        ours.peers[0].credentials = Some(credentials.clone());
+    };
+    let mut world = World::with(17, ours, |_| {});
+    let mut hand = Hand::known();
+    let asked = hand.ask(&mut world, &hand.request("INVITE", 1, "", ""));
+    assert_eq!(status(&asked), 401);
+    let ask = Ask { method: "INVITE", uri: "sip:88@10.0.0.1", body: b"" };
+    let challenge = header(&asked, "WWW-Authenticate").into_iter();
+    let proof =
+        answer_challenge(challenge, &ask, &credentials, Realms::First, &mut NonceCount::default(), "c").unwrap();
+    let other = "Digest username=\"a\", realm=\"edge\", nonce=\"n\", uri=\"sip:88@10.0.0.1\", response=\"00\"";
+    hand.more = format!("Authorization: {other}\r\nAuthorization: {proof}\r\n");
+    hand.send(&mut world, hand.request("INVITE", 2, "", ""));
+    world.incoming(OURS);
+}
