@@ -250,7 +250,7 @@ impl Endpoint {
                 Ok(offer) => (offer.answer(local, ours), Some(offer.remote().clone()), None),
                 Err(error) => {
                     let status = error.status();
-                    self.audit_sound(&call, &arrival.server, status);
+                    self.audit_call(&call, &arrival.server, status, Refusal::Sound);
                     call.stage = Stage::Waiting(arrival);
                     return self.decline(
                         now,
@@ -283,15 +283,9 @@ impl Endpoint {
         self.put_back(call);
     }
 
-    fn audit_sound(&mut self, call: &Call, server: &Arc<str>, status: u16) {
+    fn audit_call(&mut self, call: &Call, server: &Arc<str>, status: u16, reason: Refusal) {
         if let Some(way) = self.servers.get(server).map(|server| server.way) {
-            let refused = Refused {
-                source: way.to,
-                peer: call.peer,
-                method: "INVITE",
-                status: Some(status),
-                reason: Refusal::Sound,
-            };
+            let refused = Refused { source: way.to, peer: call.peer, method: "INVITE", status: Some(status), reason };
             self.output.push_back(Output::Audit(refused));
         }
     }
@@ -301,8 +295,9 @@ impl Endpoint {
         let Some(call) = self.take_out(key) else {
             return;
         };
-        if matches!(call.stage, Stage::Waiting(_)) {
+        if let Stage::Waiting(arrival) = &call.stage {
             let status = status.clamp(400, 699);
+            self.audit_call(&call, &arrival.server, status, Refusal::Ordered);
             self.decline(now, call, status, by_us(Some(status), text), None);
         } else {
             self.put_back(call);

@@ -251,3 +251,14 @@ fn a_hundred_calls_at_once_do_not_meet() {
     assert_eq!(world.sides[OURS].endpoint.counts().calls, 0);
     world.assert_empty();
 }
+
+#[test]
+fn a_refusal_by_order_is_told_to_the_audit() {
+    let mut world = World::new(30);
+    world.place();
+    let call = world.incoming(OURS);
+    world.order(OURS, Order::Refuse(call, 404, "nobody".to_owned()));
+    let told = world.sides[OURS].audits.pop().unwrap();
+    assert_eq!((told.status, told.reason.code(), told.method), (Some(404), "ordered", "INVITE"));
+    assert_eq!(told.source, world.sides[THEIRS].address);
+}
