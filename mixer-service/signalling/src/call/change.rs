@@ -94,7 +94,13 @@ impl Endpoint {
         way: Option<Way>,
         response: Option<&Response>,
     ) -> Option<(Way, Vec<u8>)> {
-        let mut call = self.take_out(key)?;
+        let Some(mut call) = self.take_out(key) else {
+            // We hung up meanwhile; nobody else acknowledges what crossed our BYE.
+            let accepted = response.filter(|response| (200..300).contains(&response.status))?;
+            return (request.method == Method::Invite)
+                .then(|| self.acknowledge_late(request, way?, accepted))
+                .flatten();
+        };
         let status = response.map(|response| response.status);
         if matches!(status, Some(100..=199)) {
             self.put_back(call);

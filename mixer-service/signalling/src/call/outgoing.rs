@@ -375,11 +375,21 @@ impl Endpoint {
 
     /// Sends the ACK of a 2xx; by the dialog's way, or by the INVITE's where that one is not open.
     pub(crate) fn acknowledge(&mut self, dialog: &Dialog, invite: &Request, way: Way) -> Option<(Way, Vec<u8>)> {
-        let mut ack = dialog.ack(invite)?;
+        let ack = dialog.ack(invite)?;
         let hop = dialog.hop;
         let flow = self.flows.towards(hop.transport, hop.to, &hop.to.ip().to_string(), Some(hop.flow));
         let way = flow.map_or(way, |flow| Way { flow, transport: hop.transport, to: hop.to });
-        let public = self.flows.public(&self.config, way.flow, Some(dialog.source))?;
+        self.send_ack(ack, way, Some(dialog.source))
+    }
+
+    /// Sends an ACK that is a transaction of its own; gives it for when it is to be sent again.
+    pub(crate) fn send_ack(
+        &mut self,
+        mut ack: Request,
+        way: Way,
+        seen_as: Option<std::net::IpAddr>,
+    ) -> Option<(Way, Vec<u8>)> {
+        let public = self.flows.public(&self.config, way.flow, seen_as)?;
         let branch = ClientKey { branch: self.chance.number(), cancel: false }.branch();
         let via = crate::message::Via::new(way.transport.as_str(), public, branch);
         ack.headers.push_front(Name::Via, via.to_string());

@@ -30,6 +30,18 @@ impl Endpoint {
         }
     }
 
+    /// Acknowledges a 2xx of a re-INVITE whose dialog is no more, by the way that the re-INVITE took.
+    pub(crate) fn acknowledge_late(
+        &mut self,
+        invite: &Request,
+        way: Way,
+        response: &Response,
+    ) -> Option<(Way, Vec<u8>)> {
+        let mut ack = ack_of_refusal(invite, response);
+        ack.headers.remove(&Name::Via);
+        self.send_ack(ack, way, None)
+    }
+
     /// Whether a refused request goes on by itself: with the proof that was asked for, or to the next place.
     fn goes_on(&mut self, now: Instant, key: ClientKey, response: &Response) -> bool {
         let Some(parcel) = self.clients.get(&key).map(|client| client.parcel.clone()) else {

@@ -271,3 +271,25 @@ fn a_reinvite_before_the_ack_of_the_first_is_to_be_tried_again() {
     hand.send(&mut world, hand.request("ACK", 1, &tag, ""));
     world.established(OURS);
 }
+
+#[test]
+fn an_answer_that_crosses_our_bye_is_acknowledged() {
+    let mut world = World::new(16);
+    let hand = Hand::known();
+    let (call, _) = hand.call(&mut world);
+    world.order(OURS, Order::Hold(call, true));
+    let change = hand.receive(&mut world);
+    assert!(change.starts_with("INVITE "), "{change}");
+    world.order(OURS, Order::HangUp(call, String::new()));
+    let bye = hand.receive(&mut world);
+    hand.send(&mut world, reply(&bye, "200 OK"));
+    for _ in 0..2 {
+        world.hand.clear();
+        hand.send(&mut world, reply(&change, "200 OK"));
+        let ack = hand.receive(&mut world);
+        assert!(ack.starts_with("ACK sip:hand@10.0.0.3:5060 "), "{ack}");
+        assert_eq!(header(&ack, "CSeq"), Some("1 ACK"));
+        assert_ne!(header(&ack, "Via"), header(&change, "Via"));
+    }
+    world.assert_empty();
+}
