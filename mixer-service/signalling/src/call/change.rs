@@ -53,7 +53,10 @@ impl Endpoint {
 
     pub(super) fn begin_change(&mut self, now: Instant, call: &mut Call, change: Change) {
         if call.changing.is_some() || call.reinvited.is_some() {
-            call.again = Some((now + AFTER_ANOTHER, change));
+            // Whatever waits refreshes the session too.
+            if change != Change::Refresh || call.again.is_none() {
+                call.again = Some((now + AFTER_ANOTHER, change));
+            }
             return;
         }
         if let Change::Hold(held) = change {

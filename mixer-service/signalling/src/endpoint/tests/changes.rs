@@ -293,3 +293,23 @@ fn an_answer_that_crosses_our_bye_is_acknowledged() {
     }
     world.assert_empty();
 }
+
+#[test]
+fn a_refresh_does_not_displace_a_hold_that_waits() {
+    let mut world = World::new(17);
+    let mut hand = Hand::known();
+    hand.more = "Supported: timer\r\nSession-Expires: 120;refresher=uas\r\n".to_owned();
+    let (call, _) = hand.call(&mut world);
+    world.pass_s(59);
+    world.order(OURS, Order::Hold(call, true));
+    world.order(OURS, Order::Hold(call, false));
+    let held = hand.receive(&mut world);
+    assert!(held.contains("a=sendonly"), "{held}");
+    // The refresh becomes due while the first change is not answered.
+    world.pass(std::time::Duration::from_millis(1_200));
+    world.hand.clear();
+    hand.send(&mut world, reply(&held, "200 OK"));
+    assert!(hand.receive(&mut world).starts_with("ACK "));
+    let taken_back = hand.receive(&mut world);
+    assert!(taken_back.starts_with("INVITE ") && taken_back.contains("a=sendrecv"), "{taken_back}");
+}
