@@ -2,15 +2,13 @@
 
 use crate::config::CalledFrom;
 use crate::endpoint::SDP;
-use crate::message::{Headers, Method, Name, Request, Response, Scheme, Uri, uri_in};
+use crate::message::{Headers, Method, Name, Request, Response, Scheme, Uri, body, uri_in};
 use crate::types::{Called, CallerHeaders};
 
 /// The longest number dialled; more digits than any dial string with room and PIN behind it.
 const MAX_CALLED_LEN: usize = 64;
 /// Longest reason text that is read or written.
 const MAX_REASON_LEN: usize = 80;
-/// Parts of one body that are looked at.
-const MAX_PARTS: usize = 8;
 
 /// The number dialled, from where this telephone system tells it; from the Request-URI where that place is empty.
 pub(crate) fn called(request: &Request, from: CalledFrom) -> Called {
@@ -99,67 +97,16 @@ pub(crate) fn sdp_part_of_response(response: &Response) -> SdpPart<'_> {
 }
 
 fn part_of<'a>(headers: &Headers, body: &'a [u8]) -> SdpPart<'a> {
-    let encoded =
-        headers.get(&Name::ContentEncoding).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
     if body.is_empty() {
         return SdpPart::None;
     }
-    let optional = headers.get(&Name::ContentDisposition).is_some_and(|value| {
-        value.split(';').skip(1).any(|param| param.replace(' ', "").eq_ignore_ascii_case("handling=optional"))
-    });
-    let foreign = if optional { SdpPart::None } else { SdpPart::Foreign };
-    if encoded {
-        return foreign;
+    let encoded =
+        headers.get(&Name::ContentEncoding).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    match body::part(headers, body, SDP).filter(|_| !encoded) {
+        Some(sdp) => SdpPart::Some(sdp),
+        None if body::is_optional(headers) => SdpPart::None,
+        None => SdpPart::Foreign,
     }
-    let content_type = headers.get(&Name::ContentType).unwrap_or_default();
-    let kind = content_type.split(';').next().unwrap_or_default().replace([' ', '\t'], "").to_ascii_lowercase();
-    if kind == SDP {
-        return SdpPart::Some(body);
-    }
-    let boundary = kind.starts_with("multipart/").then(|| boundary_of(content_type)).flatten();
-    boundary.and_then(|boundary| sdp_among(body, &boundary)).map_or(foreign, SdpPart::Some)
-}
-
-fn boundary_of(content_type: &str) -> Option<String> {
-    let at = content_type.to_ascii_lowercase().find("boundary=")?;
-    let value = &content_type[at + "boundary=".len()..];
-    let value = match value.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next()?,
-        None => value.split(';').next()?.trim(),
-    };
-    (!value.is_empty() && value.len() <= 70).then(|| format!("--{value}"))
-}
-
-fn sdp_among<'a>(body: &'a [u8], boundary: &str) -> Option<&'a [u8]> {
-    let mut rest = body;
-    for _ in 0..=MAX_PARTS {
-        let at = find(rest, boundary.as_bytes())?;
-        let part = &rest[at + boundary.len()..];
-        let end = find(part, boundary.as_bytes())?;
-        if let Some(sdp) = sdp_of_part(&part[..end]) {
-            return Some(sdp);
-        }
-        rest = &part[end..];
-    }
-    None
-}
-
-fn sdp_of_part(part: &[u8]) -> Option<&[u8]> {
-    let (head_end, gap) = match (find(part, b"\r\n\r\n"), find(part, b"\n\n")) {
-        (Some(at), _) => (at, 4),
-        (None, Some(at)) => (at, 2),
-        (None, None) => return None,
-    };
-    let head = String::from_utf8_lossy(&part[..head_end]).to_ascii_lowercase();
-    let is_sdp = head.lines().any(|line| {
-        let (name, value) = line.split_once(':').unwrap_or_default();
-        matches!(name.trim(), "content-type" | "c") && value.trim().split(';').next() == Some(SDP)
-    });
-    is_sdp.then(|| part[head_end + gap..].trim_ascii_end())
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Whether the other side says that it takes a method.
@@ -209,7 +156,7 @@ mod tests {
         request.body = b"--b 1\r\nContent-Type: application/pidf+xml\r\n\r\n<x/>\r\n--b 1\r\nContent-Type: \
             application/sdp\r\nContent-Disposition: session\r\n\r\nv=0\r\n\r\n--b 1--\r\n"
             .to_vec();
-        assert_eq!(sdp_part(&request), SdpPart::Some(b"v=0"));
+        assert_eq!(sdp_part(&request), SdpPart::Some(b"v=0\r\n"));
         request.body.truncate(60);
         assert_eq!(sdp_part(&request), SdpPart::Foreign);
         request.headers.set(Name::ContentType, "application/xml");

@@ -87,7 +87,7 @@ impl Endpoint {
         if sdp_part(request) == SdpPart::Foreign {
             return Some((415, Refusal::Body));
         }
-        if !reads_sdp(request) {
+        if !request.accepts(SDP) {
             return Some((406, Refusal::Body));
         }
         // Taking a call over from somebody is never allowed here; who only offers it as an option is refused too.
@@ -367,14 +367,6 @@ impl Endpoint {
         let advertised = if local.ip.is_ipv4() { self.config.advertised_v4 } else { self.config.advertised_v6 };
         LocalMedia { ip: advertised.unwrap_or(local.ip), ..local }
     }
-}
-
-/// Whether the caller could read our answer (RFC 3261 section 20.1: without Accept he reads SDP).
-fn reads_sdp(request: &Request) -> bool {
-    let mut kinds = request.headers.list(&Name::Accept).map(|kind| kind.split(';').next().unwrap_or_default().trim());
-    let fits =
-        |kind: &str| ["application/sdp", "application/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours));
-    request.headers.get(&Name::Accept).is_none() || kinds.any(fits)
 }
 
 /// What a 2xx says of the session timer.

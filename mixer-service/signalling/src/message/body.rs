@@ -27,13 +27,13 @@ pub(super) fn accepts(headers: &Headers, wanted: &str) -> bool {
 }
 
 /// Whether the sender minds if the body is passed over (RFC 3261 section 20.11, `handling=optional`).
-pub(super) fn is_optional(headers: &Headers) -> bool {
+pub(crate) fn is_optional(headers: &Headers) -> bool {
     let parameters = headers.get(&Name::ContentDisposition).and_then(parameters_of);
     parameters.is_some_and(|params| params.get("handling").is_some_and(|how| how.eq_ignore_ascii_case("optional")))
 }
 
 /// The body, if it is of that type, or the first part of it that is.
-pub(super) fn part<'a>(headers: &Headers, body: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
+pub(crate) fn part<'a>(headers: &Headers, body: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
     let value = headers.get(&Name::ContentType)?;
     let media_type = media_type(value)?;
     if media_type == wanted {

@@ -7,7 +7,7 @@
 //! Never here: transactions, dialogs, who may ask, or what an address means.
 
 mod address;
-mod body;
+pub(crate) mod body;
 mod fault;
 pub mod framing;
 mod headers;
