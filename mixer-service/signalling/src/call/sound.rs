@@ -23,7 +23,8 @@ impl Endpoint {
         let capabilities = self.capabilities(call.peer).clone();
         let terms =
             Terms { capabilities: &capabilities, held_at, own_sip: &self.own_sip, before: call.remote.as_ref() };
-        Offer::read(body, &terms, &mut drawn(&mut self.chance))
+        let offer = Offer::read(body, &terms, &mut drawn(&mut self.chance))?;
+        Ok(if call.held { offer.held() } else { offer })
     }
 
     /// Our offer: as it is agreed, or all that we can before anything is.

@@ -92,6 +92,13 @@ impl Offer {
         })
     }
 
+    /// The same where we hold the call: whatever he offers, he is not heard.
+    #[must_use]
+    pub const fn held(mut self) -> Self {
+        self.remote.speaks = false;
+        self
+    }
+
     /// The far end as agreed once this offer is answered.
     #[must_use]
     pub const fn remote(&self) -> &RemoteMedia {

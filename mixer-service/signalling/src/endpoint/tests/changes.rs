@@ -313,3 +313,18 @@ fn a_refresh_does_not_displace_a_hold_that_waits() {
     let taken_back = hand.receive(&mut world);
     assert!(taken_back.starts_with("INVITE ") && taken_back.contains("a=sendrecv"), "{taken_back}");
 }
+
+#[test]
+fn who_is_held_stays_so_when_he_changes_something_himself() {
+    let mut world = World::new(18);
+    let hand = Hand::known();
+    let (call, tag) = hand.call(&mut world);
+    world.order(OURS, Order::Hold(call, true));
+    let hold = hand.receive(&mut world);
+    hand.send(&mut world, reply(&hold, "200 OK"));
+    assert!(hand.receive(&mut world).starts_with("ACK "));
+    let answer = hand.ask(&mut world, &hand.request("INVITE", 2, &tag, &sdp("10.0.0.4", "sendrecv")));
+    assert!(answer.contains("a=sendonly\r\n"), "{answer}");
+    let remote = world.reoffered(OURS);
+    assert_eq!((remote.speaks, remote.listens), (false, true));
+}
