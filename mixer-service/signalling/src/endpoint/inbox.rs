@@ -113,6 +113,7 @@ impl Endpoint {
         if let Some(to_tag) = stamped.request.to_tag() {
             return match self.dialog_of(to_tag, &stamped.request) {
                 Some(call) => self.request_in_dialog(now, call, key, stamped),
+                None if self.updates_early(now, to_tag, stamped) => {}
                 None => self.refuse_plainly(now, stamped, 481, Refusal::NoDialog),
             };
         }
@@ -144,6 +145,24 @@ impl Endpoint {
         let call = self.calls.get(&key)?;
         // A call of ours has no dialog before somebody answers it.
         (!call.is_placing() && call.dialog.is_of(request)).then_some(key)
+    }
+
+    /// An UPDATE from where a call of ours rings (RFC 3311 section 5.2): taken where it changes no sound, and to be tried
+    /// again where it would, since our own offer is not answered. It is remembered nowhere; false for all else.
+    fn updates_early(&mut self, now: Instant, to_tag: &str, stamped: &Stamped) -> bool {
+        let request = &stamped.request;
+        let call = untag(to_tag).and_then(|number| self.dialogs.get(&number)).and_then(|key| self.calls.get(key));
+        let Some(call) = call.filter(|call| call.is_placing() && request.call_id() == Some(&call.dialog.call_id))
+        else {
+            return false;
+        };
+        if request.method != Method::Update {
+            return false;
+        }
+        let mut response = self.response(request, if request.body.is_empty() { 200 } else { 500 });
+        response.headers.push(Name::Contact, &*call.dialog.contact);
+        self.send_plainly(now, stamped, response);
+        true
     }
 
     /// ACK: of a refusal by its transaction, of an acceptance by its dialog. Nobody is ever answered for one.

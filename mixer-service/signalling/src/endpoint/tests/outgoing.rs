@@ -244,3 +244,25 @@ fn a_caller_without_a_number_is_anonymous() {
     assert_eq!((headers.privacy, headers.asserted.len()), (vec!["id".to_owned()], 0));
     assert!(headers.from[0].starts_with("\"Anonymous\" <sip:anonymous@anonymous.invalid>"));
 }
+
+#[test]
+fn an_update_before_the_answer_is_taken_or_put_off() {
+    let mut placed = placed();
+    placed.reply("180 Ringing", "a", "Contact: <sip:a@10.0.0.3>\r\n", "");
+    placed.world.ringing(OURS);
+    let invite = placed.invite.clone();
+    let tag = header(&invite, "From").unwrap().rsplit_once(";tag=").unwrap().1.to_owned();
+    let call_id = header(&invite, "Call-ID").unwrap().to_owned();
+    for (seq, (sound, tag, expected)) in (1..).zip([
+        (String::new(), tag.as_str(), 200),
+        (sdp("10.0.0.3", "sendrecv"), tag.as_str(), 500),
+        (String::new(), "0123456789abcdef", 481),
+    ]) {
+        let update = placed.hand.request("UPDATE", seq, &format!(";tag={tag}"), &sound);
+        let update = update.replace("Call-ID: hand@10.0.0.3:5060", &format!("Call-ID: {call_id}"));
+        let answer = placed.hand.ask(&mut placed.world, &update);
+        assert_eq!(super::hand::status(&answer), expected, "{answer}");
+    }
+    placed.answer("a");
+    placed.world.established(OURS);
+}
