@@ -1,5 +1,6 @@
 //! The relation between two ends that the requests of one call belong to (RFC 3261 section 12).
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Transport;
@@ -14,8 +15,8 @@ const MAX_ADDRESS_LEN: usize = 512;
 /// How many hops a request of ours may take (RFC 3261 section 8.1.1.6).
 pub(crate) const MAX_FORWARDS: &str = "70";
 
-/// A dialog, seen from our side.
-#[derive(Clone, Debug)]
+/// A dialog, seen from our side. `Debug` shows no address: each may hold a number.
+#[derive(Clone)]
 pub(crate) struct Dialog {
     pub(crate) call_id: Box<str>,
     pub(crate) local_tag: Box<str>,
@@ -37,6 +38,12 @@ pub(crate) struct Dialog {
     pub(crate) hop: Hop,
     /// Where the other side's last request or answer came from.
     pub(crate) source: IpAddr,
+}
+
+impl fmt::Debug for Dialog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialog").field("call_id", &self.call_id).field("hop", &self.hop).finish_non_exhaustive()
+    }
 }
 
 /// Where requests of ours go next.

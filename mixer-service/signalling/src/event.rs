@@ -35,8 +35,7 @@ pub struct OpenId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LookupId(pub u64);
 
-/// One thing that happened.
-#[derive(Debug)]
+/// One thing that happened. `Debug` shows no message: it may hold a proof, a key or a number.
 pub enum Input<'a> {
     /// A socket or a stream is there. A stream of ours is told by [`Input::Opened`] after this.
     FlowOpened(Flow),
@@ -73,6 +72,21 @@ pub enum Input<'a> {
     Config(Box<Config>),
     /// Time passed.
     Time,
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FlowOpened(flow) => f.debug_tuple("FlowOpened").field(flow).finish(),
+            Self::FlowClosed(flow) => f.debug_tuple("FlowClosed").field(flow).finish(),
+            Self::Message { source, bytes, .. } => write!(f, "Message({} bytes from {source})", bytes.len()),
+            Self::Order(order) => f.debug_tuple("Order").field(order).finish(),
+            Self::Opened { open, flow } => f.debug_tuple("Opened").field(open).field(flow).finish(),
+            Self::Resolved { lookup, targets } => f.debug_tuple("Resolved").field(lookup).field(targets).finish(),
+            Self::Config(_) => f.write_str("Config"),
+            Self::Time => f.write_str("Time"),
+        }
+    }
 }
 
 /// Something to do. An order for a call that is over, or that does not fit its state, does nothing.
@@ -135,8 +149,7 @@ impl fmt::Debug for Invite {
     }
 }
 
-/// One thing to do.
-#[derive(Debug)]
+/// One thing to do. `Debug` shows no message: it may hold a proof, a key or a number.
 pub enum Output {
     /// Send these bytes.
     Send {
@@ -179,6 +192,22 @@ pub enum Output {
     Audit(Refused),
     /// Nothing more to do before this instant; `None`: before something happens.
     Wait(Option<Instant>),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { to, bytes, .. } => write!(f, "Send({} bytes to {to})", bytes.len()),
+            Self::Open { open, transport, to, .. } => {
+                f.debug_tuple("Open").field(open).field(transport).field(to).finish()
+            }
+            Self::Resolve { lookup, host, .. } => f.debug_tuple("Resolve").field(lookup).field(host).finish(),
+            Self::Close(flow) => f.debug_tuple("Close").field(flow).finish(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Audit(refused) => f.debug_tuple("Audit").field(refused).finish(),
+            Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+        }
+    }
 }
 
 /// Something that happened to a call, a registration or a question.
@@ -381,5 +410,22 @@ impl Refusal {
             | Self::Ordered
             | Self::Stopping => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_is_printed() {
+        let bytes = b"Authorization: Digest response=\"secret\"";
+        let there = SocketAddr::from(([192, 0, 2, 1], 5060));
+        let input = Input::Message { flow: FlowId(1), source: there, bytes, peer: None };
+        let output = Output::Send { flow: FlowId(1), to: there, bytes: bytes.to_vec() };
+        assert_eq!(
+            format!("{input:?} {output:?}"),
+            "Message(39 bytes from 192.0.2.1:5060) Send(39 bytes to 192.0.2.1:5060)"
+        );
     }
 }
