@@ -1,5 +1,9 @@
 //! Whom a trunk makes somebody, and that nobody else makes anybody anyone.
 
+use std::net::SocketAddr;
+
+use dialroom_host::Clock;
+use mixer_signalling::{Config, Endpoint, Flow, FlowId, Input, Output, SipEvent, Transport};
 use proptest::prelude::*;
 
 use super::*;
@@ -210,5 +214,75 @@ proptest! {
         let settings = settings("all");
         prop_assert_eq!(believed(&settings, None, &headers).trust, Trust::Claimed);
         let _ = believed(&settings, settings.trunks.first(), &headers);
+    }
+}
+
+/// The headers that signalling hands on of an INVITE with these lines.
+fn through_signalling(from: &str, lines: &str) -> CallerHeaders {
+    const SDP: &str =
+        "v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n";
+    let invite = format!(
+        "INVITE sip:88@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK-1\r\nMax-Forwards: 70\r\n\
+         From: {from};tag=1\r\nTo: <sip:88@10.0.0.1>\r\nCall-ID: 1@pbx\r\nCSeq: 1 INVITE\r\nContact: <sip:pbx@10.0.0.5>\r\n\
+         {lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+        SDP.len()
+    );
+    let now = Clock::real().instant();
+    let mut endpoint = Endpoint::new(now, Config::default(), [7; 32]);
+    let (local, source): (SocketAddr, SocketAddr) =
+        ("10.0.0.1:5060".parse().unwrap(), "10.0.0.5:5060".parse().unwrap());
+    let flow = Flow { id: FlowId(1), transport: Transport::Udp, local, remote: None, tls_names: Vec::new() };
+    endpoint.handle(now, Input::FlowOpened(flow));
+    endpoint.handle(now, Input::Message { flow: FlowId(1), source, bytes: invite.as_bytes(), peer: None });
+    loop {
+        match endpoint.poll() {
+            Output::Event(SipEvent::Incoming { headers, .. }) => return headers,
+            Output::Wait(_) => panic!("no call: {invite}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn hints_of_a_whole_invite_name_nobody() {
+    const GUEST: &str = "<sip:+447700900123@pbx>";
+    let settings = settings("all");
+    for hint in [
+        "P-Preferred-Identity: <sip:+493023125002@pbx>",
+        "Remote-Party-ID: <sip:+493023125002@pbx>;party=calling;screen=yes;privacy=off",
+        "Diversion: <sip:+493023125002@pbx>;reason=unconditional",
+        "History-Info: <sip:+493023125002@pbx>;index=1",
+        "Identity: eyJhbGciOiJub25lIn0.e30.;info=<https://example.com/c.pem>;alg=none",
+        "Referred-By: <sip:+493023125002@pbx>",
+        "Reply-To: <sip:+493023125002@pbx>",
+        "X-P-Asserted-Identity: <sip:+493023125002@pbx>",
+        "Subject: x\r\n P-Asserted-Identity: <sip:+493023125002@pbx>",
+    ] {
+        let headers = through_signalling(GUEST, &format!("{hint}\r\n"));
+        let trusted = believed(&settings, settings.trunks.first(), &headers);
+        assert_eq!(trusted.number.as_ref().map(E164::as_str), Some("+447700900123"), "{hint}");
+        assert_eq!(believed(&settings, None, &headers).trust, Trust::Claimed, "{hint}");
+    }
+}
+
+#[test]
+fn an_asserted_number_is_found_however_its_header_is_written() {
+    const GUEST: &str = "<sip:+447700900123@pbx>";
+    let settings = settings("all");
+    for (lines, expected) in [
+        ("P-Asserted-Identity: <sip:+493023125002@pbx>\r\n", Some("+493023125002")),
+        ("p-asserted-IDENTITY : <sip:+493023125002@pbx>\r\n", Some("+493023125002")),
+        ("P-Asserted-Identity:\r\n <sip:+493023125002@pbx>\r\n", Some("+493023125002")),
+        (
+            "P-Asserted-Identity: <sip:+493023125002@pbx>\r\nP-Asserted-Identity: <tel:+493023125002>\r\n",
+            Some("+493023125002"),
+        ),
+        ("P-Asserted-Identity: <sip:+493023125002@pbx>\r\nP-Asserted-Identity: <tel:+493023125003>\r\n", None),
+        ("P-Asserted-Identity: <sip:+493023125002@pbx>\r\nPrivacy: id\r\n", None),
+    ] {
+        let headers = through_signalling(GUEST, lines);
+        let trusted = believed(&settings, settings.trunks.first(), &headers);
+        assert_eq!(trusted.number.as_ref().map(E164::as_str), expected, "{lines}");
+        assert_eq!(believed(&settings, None, &headers).trust, Trust::Claimed, "{lines}");
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn test_call(number: &str, ours: bool, outcome: &Result<TestCall, NoC
     };
     let answered = match (call.answered_by, ours) {
         (AnsweredBy::Us, _) => "came back to us",
-        (AnsweredBy::Another, false) => "was answered, by the mixer if its route is right",
+        (AnsweredBy::Another, false) => "was answered (by the mixer, if the route for it is right)",
         (AnsweredBy::Another, true) => "was answered by somebody else",
     };
     let there = call.there.as_ref().map_or_else(|| "not told".to_owned(), sound);
@@ -307,7 +307,7 @@ mod tests {
     fn who_answers_a_test_call_matters_only_while_the_port_is_ours() {
         let well = heard(Some(-20.0), 400, 0);
         let step = |ours| test_call("88", ours, &call(AnsweredBy::Another, None, well));
-        check(&step(false), Outcome::Passed, "by the mixer if its route is right", "");
+        check(&step(false), Outcome::Passed, "by the mixer, if the route for it is right) after 80 ms", "");
         check(&step(false), Outcome::Passed, "there not told", "");
         check(&step(true), Outcome::Failed, "by somebody else", "sip.listen of this machine");
     }
