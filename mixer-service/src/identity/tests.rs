@@ -157,6 +157,7 @@ fn a_number_is_rewritten_once_before_anybody_reads_it() {
         ("712", Some("+498955512")),
         // An extension that no rule names is still one of two blocks, and a short number is left alone.
         ("912", None),
+        ("71", None),
         ("+493099887766", Some("+199887766")),
         ("+447700900123", Some("+447700900123")),
     ] {
