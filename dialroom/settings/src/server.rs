@@ -9,7 +9,7 @@ const MAX_HOST_LEN: usize = 253;
 
 /// `sip.example.com`, `sip.example.com:5061`, `192.0.2.10:5060`, `[2001:db8::1]:5060`.
 ///
-/// Without a port, a name is looked up as RFC 3263 says: NAPTR and SRV before addresses.
+/// Without a port, a name is looked up as RFC 3263 section 4.2 says for a transport that is known: SRV before addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipServer {
     host: String,
