@@ -210,7 +210,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { calls: 10_000, calls_in_setup: 2_000, transactions: 32_768, sdp_bytes: 4_000, header_bytes: 7_000 }
+        Self { calls: 10_000, calls_in_setup: 4_000, transactions: 32_768, sdp_bytes: 4_000, header_bytes: 7_000 }
     }
 }
 
