@@ -63,7 +63,8 @@ async fn calls_come_up_and_end_through_lost_signalling() {
     after.sort_unstable();
     println!("figure: calls through 30 % lost signalling: {} of {calls} up, after {after:?} ms", after.len());
     assert_eq!(after.len(), calls, "{reports:#?}");
-    eventually("every call ends and leaves its record", Duration::from_secs(40), async || {
+    // Whose BYE is lost for good is found by its silence.
+    eventually("every call ends and leaves its record", Duration::from_secs(70), async || {
         Some(mixer.records().await.len()).filter(|records| *records == calls)
     })
     .await;
