@@ -2,7 +2,8 @@
 //!
 //! A stream that has not brought a whole message yet is worth little, and there is no telling a slow peer from one that
 //! only holds the place. So at a bound the oldest such stream makes room for the new one (2000 slow streams keep nobody
-//! out), and only where every stream has proved its worth is the new one turned away.
+//! out), and only where every stream has proved its worth is the new one turned away. A telephone system of ours, or a
+//! server that we connect to, is never turned away for strangers: their oldest stream makes room for it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -32,6 +33,8 @@ struct Table {
     all: HashMap<u64, Entry>,
     /// Those that have brought nothing yet, oldest first.
     unproven: BTreeSet<u64>,
+    /// Those of nobody we know, oldest first.
+    strange: BTreeSet<u64>,
     by_source: HashMap<IpAddr, Source>,
 }
 
@@ -58,8 +61,14 @@ pub(super) struct Seat {
 
 impl Connections {
     pub(super) fn new(limits: StreamLimits) -> Self {
-        let table =
-            Table { limits, next: 0, all: HashMap::new(), unproven: BTreeSet::new(), by_source: HashMap::new() };
+        let table = Table {
+            limits,
+            next: 0,
+            all: HashMap::new(),
+            unproven: BTreeSet::new(),
+            strange: BTreeSet::new(),
+            by_source: HashMap::new(),
+        };
         Self { table: Mutex::new(table) }
     }
 
@@ -73,7 +82,8 @@ impl Connections {
         self.table().all.len()
     }
 
-    /// Takes a place for a stream from there; `None` when all are taken by streams that have proved their worth.
+    /// Takes a place for a stream from there; `None` when all are taken by streams that have proved their worth. `known`:
+    /// it is one of ours or of a telephone system of ours.
     pub(super) fn seat(self: &Arc<Self>, source: IpAddr, known: bool) -> Option<Seat> {
         let source = network_of(source);
         let mut table = self.table();
@@ -83,7 +93,7 @@ impl Connections {
             let oldest = of_source.and_then(|of_source| of_source.unproven.first().copied());
             table.turn_out(oldest?);
         } else if table.all.len() >= table.limits.all {
-            let oldest = table.unproven.first().copied();
+            let oldest = table.unproven.first().or_else(|| table.strange.first().filter(|_| known)).copied();
             table.turn_out(oldest?);
         }
         let id = table.next;
@@ -91,6 +101,9 @@ impl Connections {
         let close = CancellationToken::new();
         table.all.insert(id, Entry { source, close: close.clone() });
         table.unproven.insert(id);
+        if !known {
+            table.strange.insert(id);
+        }
         let of_source = table.by_source.entry(source).or_default();
         of_source.count += 1;
         of_source.unproven.insert(id);
@@ -114,6 +127,7 @@ impl Table {
     fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.all.remove(&id)?;
         self.unproven.remove(&id);
+        self.strange.remove(&id);
         if let Some(of_source) = self.by_source.get_mut(&entry.source) {
             of_source.count -= 1;
             of_source.unproven.remove(&id);
@@ -191,6 +205,22 @@ mod tests {
         drop((second, third));
         assert_eq!(all.len(), 0);
         assert!(all.table().by_source.is_empty() && all.table().unproven.is_empty());
+    }
+
+    #[test]
+    fn strangers_who_hold_every_place_make_room_for_a_telephone_system() {
+        let all = connections(2, 2);
+        let (first, second) = (all.seat(ip("192.0.2.1"), false).unwrap(), all.seat(ip("192.0.2.2"), false).unwrap());
+        first.prove();
+        second.prove();
+        assert!(all.seat(ip("192.0.2.3"), false).is_none(), "a third stranger finds no place");
+        let trunk = all.seat(ip("198.51.100.1"), true).unwrap();
+        trunk.prove();
+        assert!(first.close.is_cancelled() && !second.close.is_cancelled());
+        let another = all.seat(ip("198.51.100.1"), true).unwrap();
+        another.prove();
+        assert!(second.close.is_cancelled());
+        assert!(all.seat(ip("198.51.100.1"), true).is_none(), "nor does one of ours where all are");
     }
 
     #[test]

@@ -29,7 +29,8 @@ use super::tls::{self, Tls};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last.
 const WHOLE_MESSAGE: Duration = Duration::from_secs(10);
-/// How long a stream may bring nothing before signalling is asked whether it is still needed.
+/// How long a stream may bring nothing before signalling is asked whether it is still needed. A stranger's is asked about
+/// whatever it brings: OPTIONS now and then must not hold a place for ever.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a peer may take to read what we write.
 const WRITE: Duration = Duration::from_secs(10);
@@ -199,9 +200,15 @@ impl Streams {
     pub(super) async fn connect(&self, transport: Transport, to: SocketAddr) -> std::io::Result<TcpStream> {
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         let ours = self.locals.iter().filter(|local| local.address.is_ipv4() == to.is_ipv4());
+        let routed = routed_from(to);
         let best = ours.min_by_key(|local| {
             let ip = local.address.ip();
-            (ip.is_loopback() != to.ip().is_loopback(), local.transport != transport, ip.is_unspecified())
+            (
+                Some(ip) != routed,
+                ip.is_loopback() != to.ip().is_loopback(),
+                local.transport != transport,
+                ip.is_unspecified(),
+            )
         });
         if let Some(best) = best {
             socket.bind(SocketAddr::new(best.address.ip(), 0))?;
@@ -217,9 +224,11 @@ impl Streams {
         let (near, far) = tokio::io::split(stream);
         let (letters, to_write) = mpsc::channel(MAX_LETTERS);
         let id = flow.id;
+        let is_known = open.is_some() || !flow.tls_names.is_empty() || self.is_known(source.ip());
         let pongs = letters.downgrade();
         let link = Link { flow, source, letters, close: seat.close.clone() };
-        let mut reader = Reader { streams: self, seat: &seat, id, link: Some(link), pongs, framer: Framer::new() };
+        let mut reader =
+            Reader { streams: self, seat: &seat, id, is_known, link: Some(link), pongs, framer: Framer::new() };
         if let Some(open) = open
             && let Some(link) = reader.link.take()
         {
@@ -238,6 +247,15 @@ impl Streams {
             self.door.leave(Arrival::Closed(id)).await;
         }
     }
+}
+
+/// Our address on the way there.
+fn routed_from(to: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+    let probe = std::net::UdpSocket::bind((any, 0)).ok()?;
+    // Sends nothing: the system only picks the address that leads there.
+    probe.connect(to).ok()?;
+    Some(probe.local_addr().ok()?.ip())
 }
 
 /// Writes what is left to be sent. Ends when nobody leaves anything any more, or the peer does not read.
@@ -259,6 +277,8 @@ struct Reader<'a> {
     streams: &'a Streams,
     seat: &'a Seat,
     id: FlowId,
+    /// Ours, or of a telephone system of ours.
+    is_known: bool,
     /// Held until signalling knows the stream.
     link: Option<Link>,
     pongs: mpsc::WeakSender<Vec<u8>>,
@@ -269,7 +289,7 @@ impl Reader<'_> {
     async fn read<S: AsyncRead>(&mut self, mut stream: ReadHalf<S>) {
         let clock = &self.streams.clock;
         let mut buffer = Vec::new();
-        let (mut last_message, mut begun): (Instant, Option<Instant>) = (clock.instant(), None);
+        let (mut last_asked, mut begun): (Instant, Option<Instant>) = (clock.instant(), None);
         loop {
             match self.framer.next(&buffer) {
                 Framed::Message(len) => {
@@ -278,7 +298,10 @@ impl Reader<'_> {
                     if !self.bring(message).await {
                         return;
                     }
-                    (last_message, begun) = (clock.instant(), None);
+                    begun = None;
+                    if self.is_known {
+                        last_asked = clock.instant();
+                    }
                     continue;
                 }
                 Framed::KeepAlive(len, wants_pong) => {
@@ -294,7 +317,7 @@ impl Reader<'_> {
                 Framed::Partial => {}
             }
             let began = (!buffer.is_empty()).then(|| *begun.get_or_insert_with(|| clock.instant()));
-            let deadline = began.map_or(last_message + IDLE, |began| began + WHOLE_MESSAGE);
+            let deadline = began.map_or(last_asked + IDLE, |began| began + WHOLE_MESSAGE);
             buffer.reserve(READ_LEN.min(buffer.len().max(READ_LEN / 4)));
             tokio::select! {
                 read = stream.read_buf(&mut buffer) => if !matches!(read, Ok(1..)) { return },
@@ -302,7 +325,7 @@ impl Reader<'_> {
                     if began.is_some() || self.link.is_some() {
                         return;
                     }
-                    last_message = clock.instant();
+                    last_asked = clock.instant();
                     if !self.streams.door.leave(Arrival::Idle(self.id)).await {
                         return;
                     }
