@@ -2,8 +2,6 @@
 //!
 //! A program of its own, for the limit (`RLIMIT_NOFILE`) holds for a whole process.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
