@@ -2,6 +2,8 @@
 //!
 //! A program of its own, for the limit (`RLIMIT_NOFILE`) holds for a whole process.
 
+#![expect(clippy::expect_used, reason = "a test whose helper expects")]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 

@@ -22,6 +22,8 @@ const DATAGRAMS_PER_BEAT_MAX: usize = 64;
 /// Beats between two looks at a stream's port for reports, which come every few seconds: 160 ms, within the time that
 /// [`Mailbox`] still believes a datagram to have waited.
 const RTCP_EVERY: usize = 8;
+/// Datagrams that came before a stream's far end was known, to be thrown away: more than the kernel keeps for a socket.
+const EARLY_DATAGRAMS_MAX: usize = 1_024;
 /// Reports held back while the program takes none; digits of every stream for a while. Beyond that they are lost and counted.
 const HELD_BACK_MAX: usize = 65_536;
 
@@ -77,6 +79,8 @@ struct Lines {
 struct Line {
     id: StreamId,
     socket: UdpSocket,
+    /// Nothing is taken before its far end is known: a flood of calls that nobody confirms costs no beat.
+    connected: bool,
     /// The port of its reports, if it has one of its own.
     rtcp: Option<UdpSocket>,
     ear: Option<mpsc::Sender<Frame>>,
@@ -150,13 +154,26 @@ impl Worker {
             }
             Order::Bridge(command) => command,
         };
-        if let Command::Connect(id, remote) = &command
-            && let Rtcp::Address(_) = remote.rtcp
-        {
-            self.open_rtcp(*id);
+        if let Command::Connect(id, remote) = &command {
+            self.attend_to(*id);
+            if let Rtcp::Address(_) = remote.rtcp {
+                self.open_rtcp(*id);
+            }
         }
         self.bridge.handle(self.clock.instant(), Input::Command(command));
         self.drain()
+    }
+
+    /// From here on the stream's datagrams are taken. What came before its far end was known is nobody's.
+    fn attend_to(&mut self, id: StreamId) {
+        let Some(line) = self.lines.of(id).filter(|line| !line.connected) else { return };
+        line.connected = true;
+        self.mailbox.set_clocks(self.clock.instant(), self.clock.wall());
+        for _ in 0..EARLY_DATAGRAMS_MAX {
+            if self.mailbox.take(&line.socket).is_none() {
+                break;
+            }
+        }
     }
 
     /// Opens the port of a stream's reports, the first time they are wanted. Without it there are none, and the call goes on.
@@ -185,7 +202,7 @@ impl Worker {
     fn receive(&mut self, now: Instant) {
         self.mailbox.set_clocks(now, self.clock.wall());
         self.turn = (self.turn + 1) % RTCP_EVERY;
-        for (line, place) in self.lines.row.iter().zip(0..) {
+        for (line, place) in self.lines.row.iter().zip(0..).filter(|(line, _)| line.connected) {
             for _ in 0..DATAGRAMS_PER_BEAT_MAX {
                 let Some((arrival, source, datagram)) = self.mailbox.take(&line.socket) else { break };
                 self.bridge.handle(arrival, Input::Datagram(line.id, source, datagram));
@@ -235,7 +252,7 @@ struct NoHandleLeft;
 impl Lines {
     fn add(&mut self, id: StreamId, socket: UdpSocket) {
         self.by_stream.entry(id).or_insert_with(|| {
-            self.row.push(Line { id, socket, rtcp: None, ear: None });
+            self.row.push(Line { id, socket, connected: false, rtcp: None, ear: None });
             self.row.len() - 1
         });
     }
