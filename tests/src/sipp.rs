@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use tokio::process::Command;
 
 use crate::mixer::free_port;
+use crate::program::Program;
 
 /// Seconds after which SIPp gives up on all its calls.
 const LIMIT_SECONDS: u32 = 110;
@@ -61,6 +62,12 @@ impl Scenario {
             invited_at: 0,
             checks: 0,
         }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The INVITE that begins the call, with these header lines more.
@@ -193,7 +200,9 @@ impl Scenario {
     #[must_use]
     pub fn reply_to_invite(mut self, status: &str, headers: &[&str], body: Body<'_>) -> Self {
         let lasts = "Via:[$Via]\n[last_From:]\n[last_Call-ID:]\nCSeq:[$CSeq]\nTo: <sip:sipp@[local_ip]>;tag=[pid]uas[call_number]\n";
+        let accepts = status.starts_with(['1', '2']);
         let contact = "Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>\n";
+        let contact = if accepts { contact } else { "" };
         let body = self.body(body);
         let message = format!("SIP/2.0 {status}\n{lasts}{contact}{}{body}", lines(headers));
         self.message(&message, false);
@@ -367,12 +376,28 @@ impl Run {
         assert!(wrong.is_empty(), "{} of {} went wrong\n{}", wrong.len(), 2 * scenarios.len(), wrong.join("\n"));
     }
 
-    async fn attempt(&self, scenario: &Scenario) -> Result<(), String> {
-        let Scenario { name, .. } = scenario;
-        let stem = format!("{name}-{}", self.transport).replace(|c: char| !c.is_alphanumeric(), "-");
+    /// Lets SIPp wait for a call; answers where, and the program, which ends well when the call went as the scenario says.
+    #[must_use]
+    pub fn await_call(&self, scenario: &Scenario) -> (Program, SocketAddr) {
+        let file = self.write(scenario);
+        let here = SocketAddr::new(self.server.ip(), free_port(self.server.ip()));
+        let (ip, port) = (here.ip().to_string(), here.port().to_string());
+        let mut command = Command::new("sipp");
+        command.arg("-sf").arg(file).args(["-t", if self.transport == "tcp" { "t1" } else { "u1" }]);
+        command.args(["-i", &ip, "-mi", &ip, "-p", &port, "-mp", &media_port().to_string(), "-m", "1", "-nostdin"]);
+        command.args(["-timeout", "60", "-timeout_error", "-trace_err", "-error_file", "/dev/stderr"]);
+        (Program::start("SIPp", &mut command), here)
+    }
+
+    fn write(&self, scenario: &Scenario) -> PathBuf {
+        let stem = format!("{}-{}", scenario.name, self.transport).replace(|c: char| !c.is_alphanumeric(), "-");
         let file = output_folder().join(stem + ".xml");
         std::fs::write(&file, scenario.xml()).expect("tests/output can be written");
-        self.attempt_file(&file, name).await
+        file
+    }
+
+    async fn attempt(&self, scenario: &Scenario) -> Result<(), String> {
+        self.attempt_file(&self.write(scenario), &scenario.name).await
     }
 
     async fn attempt_file(&self, file: &Path, name: &str) -> Result<(), String> {

@@ -21,7 +21,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         stamp: start,
         uid: summary,
         sequence: 1,
-        time_zone: chrono_tz::Europe::Berlin,
+        // Its rules are the same for every text, and take most of the time.
+        time_zone: chrono_tz::UTC,
         dates: &[InviteDate { recurrence_id: None, start, end: start + TimeDelta::hours(1) }],
         organizer: &organizer,
         attendees: &[],

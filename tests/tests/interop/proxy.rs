@@ -2,13 +2,16 @@
 //! registers like a telephone.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use dialroom_tests::house::SOON;
+use dialroom_tests::house::{Phone, SOON, executable};
 use dialroom_tests::kamailio::Kamailio;
 use dialroom_tests::mixer::{ANNA, BERND, Mixer, Setup, certificate, free_port};
 use dialroom_tests::program;
 use dialroom_tests::sipp::{Body, Run, Scenario};
+use tokio::process::Command;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "correct horse 7";
@@ -78,12 +81,17 @@ async fn a_proxy_in_front_over_tls() {
     front("tls").await;
 }
 
-/// A mixer that registers there, with this password.
-async fn extension(registrar: SocketAddr, transport: &str, password: &str) -> Mixer {
+fn secret_file(password: &str) -> PathBuf {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.keep().join("pbx.secret");
     std::fs::write(&file, format!("{password}\n")).expect("a file");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a file");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("a file");
+    file
+}
+
+/// A mixer that registers there, with this password.
+async fn extension(registrar: SocketAddr, transport: &str, password: &str) -> Mixer {
+    let file = secret_file(password);
     let mut setup = Setup::loopback();
     setup.trunks = format!(
         "[[trunk]]\nname = \"pbx\"\nserver = \"{registrar}\"\ntransport = \"{transport}\"\nregister = true\nuser = \"88\"\n\
@@ -122,6 +130,37 @@ async fn an_extension_registers_over_udp_with_md5() {
 #[tokio::test]
 async fn an_extension_registers_over_tcp_with_sha_256() {
     registered("tcp", "SHA-256").await;
+}
+
+/// A telephone of ours is the extension, and SIPp wants to be sure that it rings.
+#[tokio::test]
+async fn a_telephone_that_rings_is_confirmed_by_prack() {
+    let at = here();
+    let kamailio = Kamailio::start("registrar.cfg", at, &[("PASSWORD", PASSWORD), ("ALGORITHM", "MD5")], &[]).await;
+    let secret = secret_file(PASSWORD);
+    let flags = ["--answer", "30", "--register", "--user", "77", "--domain", "pbx.example", "--password-file"];
+    let run = Run { service: "77", ..Run::of(at) };
+    let sure = Scenario::new("180 confirmed by PRACK, through Kamailio")
+        .invite(&["Require: 100rel", "Supported: 100rel"], Body::Sound("sendrecv"))
+        .expect_reliable(180)
+        .prack()
+        // Of the PRACK and of the INVITE, in either order: ringing told nothing that would have to be known first.
+        .answer(200, &[], &[])
+        .answer(200, &[], &[])
+        .ack(Body::None)
+        .pause(500)
+        .bye();
+    for (count, run) in [run.clone(), run.over_tcp()].into_iter().enumerate() {
+        let mut command = Command::new(executable());
+        command.args(["phone", "--json", "--via", &at.to_string()]).args(flags).arg(&secret);
+        let phone = Phone::start(command);
+        kamailio.says("REGISTER accepted, 77", count + 1, SOON).await;
+        run.expect(&sure).await;
+        let report = phone.report().await;
+        assert_eq!(report.report["ended_by"], "the other side", "{:#}", report.report);
+        kamailio.says("REGISTER taken away, 77", count + 1, SOON).await;
+    }
+    kamailio.end().await;
 }
 
 #[tokio::test]

@@ -2,9 +2,14 @@
 //!
 //! The scenarios run beside each other: most of their time is waiting.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dialroom_tests::house::{Phone, SOON, eventually, executable};
 use dialroom_tests::mixer::{GUEST, KEYS, Mixer, Setup};
 use dialroom_tests::seed::is_long;
 use dialroom_tests::sipp::{Body, Run, Scenario};
+use tokio::process::Command;
 
 const SOUND: Body<'_> = Body::Sound("sendrecv");
 /// What a telephone system that can do more writes.
@@ -137,10 +142,9 @@ async fn digits_in_messages_open_the_room() {
         keyed("digits by INFO, dtmf-relay", "application/dtmf-relay", |key| format!("Signal={key}\nDuration=160\n"));
     let plain = keyed("digits by INFO, dtmf", "application/dtmf", |key| key.to_string());
     run.expect_over_both(&[relay, plain]).await;
-    let records = dialroom_tests::house::eventually("the records", dialroom_tests::house::SOON, async || {
-        Some(mixer.records().await).filter(|records| records.len() == 4)
-    })
-    .await;
+    let records =
+        eventually("the records", SOON, async || Some(mixer.records().await).filter(|records| records.len() == 4))
+            .await;
     assert!(records.iter().all(|record| record.to_string().contains("\"pin\"")), "{records:#?}");
     mixer.close().await;
 }
@@ -182,4 +186,54 @@ async fn sessions_are_refreshed_by_either_side() {
     }
     run.expect_over_both(&scenarios).await;
     mixer.close().await;
+}
+
+/// A telephone of ours calls SIPp: the other half of the same core.
+#[tokio::test]
+async fn our_own_calls_are_understood() {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let sure = Scenario::new("early sound that we confirm by PRACK, then hold and resume by us")
+        .be_invited(&["Supported:.*100rel", "m=audio [1-9]", "telephone-event"])
+        .reply_to_invite("183 Session Progress", &["Require: 100rel", "RSeq: 41"], SOUND)
+        .receive("PRACK", &["RAck: *41 [0-9]* INVITE"])
+        .reply("200 OK", &[], Body::None)
+        .reply_to_invite("200 OK", &[ABLE], SOUND)
+        .receive("ACK", &[])
+        .be_invited(&["a=sendonly"])
+        .reply("200 OK", &[], Body::Sound("recvonly"))
+        .receive("ACK", &[])
+        .be_invited(&["a=sendrecv"])
+        .reply("200 OK", &[], SOUND)
+        .receive("ACK", &[])
+        .receive("BYE", &["Reason:"])
+        .reply("200 OK", &[], Body::None);
+    let busy = Scenario::new("a refusal with a reason")
+        .be_invited(&[])
+        .reply_to_invite("486 Busy Here", &[], Body::None)
+        .receive("ACK", &[]);
+    let elsewhere = Scenario::new("a call sent elsewhere is not followed to strangers")
+        .be_invited(&[])
+        .reply_to_invite("302 Moved Temporarily", &["Contact: <sip:88@192.0.2.66>"], Body::None)
+        .receive("ACK", &[]);
+    for transport in ["udp", "tcp"] {
+        let run = Run { transport, ..Run::of(nobody) };
+        for (scenario, flags, code) in [
+            (&sure, &["--hold", "0.5+0.5", "--for", "2"][..], 0),
+            (&busy, &["--expect-end", "486"], 0),
+            (&elsewhere, &["--expect-end", "302"], 0),
+        ] {
+            let (mut sipp, here) = run.await_call(scenario);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let mut command = Command::new(executable());
+            command
+                .args(["phone", "--json", "--via", &here.to_string(), "--transport", transport])
+                .args(flags)
+                .arg("88");
+            let report = Phone::start(command).report().await;
+            let (well, words) = sipp.wait(SOON).await;
+            assert!(well, "{scenario:?}: {words}\n{:#}", report.report);
+            assert_eq!(report.code, code, "{:#}", report.report);
+            println!("figure: SIPp, {}, {}: as expected", scenario.name(), transport.to_uppercase());
+        }
+    }
 }
