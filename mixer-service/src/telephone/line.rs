@@ -368,6 +368,8 @@ async fn follow(desk: std::sync::Weak<Desk>, mut events: mpsc::Receiver<SipEvent
         let Some(desk) = desk.upgrade() else { return };
         match event {
             SipEvent::Incoming { call, source, local, called, .. } => {
+                // As telephones do; whoever requires it hears it reliably (RFC 3262).
+                desk.sip.ring(call);
                 let called = Called { call, local, source, number: called };
                 if let Err(refused) = callers.try_send(called) {
                     let call = refused.into_inner().call;
