@@ -104,6 +104,7 @@ pub(crate) fn sip_text(counts: &SipCounts) -> String {
     let counters = [
         ("received_total", "SIP messages that were read.", counts.received),
         ("unsent_total", "SIP messages that nobody took.", counts.unsent),
+        ("orders_lost_total", "Orders to signalling that found no room.", counts.orders_lost),
         ("streams_refused_total", "Streams turned away, or closed to make room.", counts.streams_refused),
         ("tls_handshakes_total", "TLS handshakes that came to their end.", counts.handshakes),
         ("tls_handshakes_failed_total", "TLS handshakes that did not.", counts.handshakes_failed),

@@ -11,6 +11,7 @@ use mixer_signalling::Counts;
 pub struct SipCounters {
     received: AtomicU64,
     unsent: AtomicU64,
+    orders_lost: AtomicU64,
     streams_refused: AtomicU64,
     handshakes: AtomicU64,
     handshakes_failed: AtomicU64,
@@ -49,6 +50,8 @@ pub struct SipCounts {
     pub banned: Vec<(&'static str, u64)>,
     /// Messages that the system, or a peer who does not read, did not take.
     pub unsent: u64,
+    /// Orders of the program that found no room.
+    pub orders_lost: u64,
     /// Streams turned away, or closed to make room.
     pub streams_refused: u64,
     /// TLS handshakes that came to their end.
@@ -66,6 +69,10 @@ impl SipCounters {
 
     pub(super) fn count_unsent(&self) {
         self.unsent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_order_lost(&self) {
+        self.orders_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_stream_refused(&self) {
@@ -111,6 +118,7 @@ impl SipCounters {
             dropped: listed(&reasons.dropped),
             banned: listed(&reasons.banned),
             unsent: load(&self.unsent),
+            orders_lost: load(&self.orders_lost),
             streams_refused: load(&self.streams_refused),
             handshakes: load(&self.handshakes),
             handshakes_failed: load(&self.handshakes_failed),

@@ -186,14 +186,15 @@ impl SipEndpoint {
     /// # Errors
     /// When an address cannot be bound or a certificate not be used; the message names it.
     pub async fn start(mut setup: Setup) -> anyhow::Result<(Self, mpsc::Receiver<SipEvent>)> {
-        let (counter, door, inlet) = Inlet::new().context("starting signalling")?;
+        let counters = Arc::new(SipCounters::default());
+        let (counter, door, inlet) = Inlet::new(counters.clone()).context("starting signalling")?;
         let tls = Arc::new(Tls::new(setup.listen.tls.clone())?);
         if !setup.listen.tls_addresses.is_empty() && tls.acceptor().is_none() {
             bail!("sip.tls_listen: those who connect need to see a certificate; set certificate_file and key_file");
         }
         let bound = Bound::all(&setup)?;
         setup.config.locals.clone_from(&bound.locals);
-        let (counters, stop, clock) = (Arc::new(SipCounters::default()), CancellationToken::new(), Clock::real());
+        let (stop, clock) = (CancellationToken::new(), Clock::real());
         let streams = Arc::new(Streams {
             door,
             counters: counters.clone(),

@@ -13,6 +13,7 @@ use mixer_signalling::{CallKey, Config, FlowId, LookupId, OpenId, Order, Transpo
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::counters::SipCounters;
 use super::endpoint::Pong;
 use super::setup::{Budgets, Who};
 use super::streams::Link;
@@ -78,6 +79,7 @@ impl Bell {
 pub(super) struct Counter {
     asks: mpsc::Sender<Ask>,
     bell: Arc<Bell>,
+    counters: Arc<SipCounters>,
 }
 
 impl Counter {
@@ -89,6 +91,7 @@ impl Counter {
             Ok(()) => true,
             Err(TrySendError::Closed(_)) => false,
             Err(TrySendError::Full(_)) => {
+                self.counters.count_order_lost();
                 tracing::error!("signalling takes no more orders; one is lost");
                 false
             }
@@ -141,14 +144,14 @@ impl Inlet {
     ///
     /// # Errors
     /// When the system has no more file handles.
-    pub(super) fn new() -> io::Result<(Counter, Door, Self)> {
+    pub(super) fn new(counters: Arc<SipCounters>) -> io::Result<(Counter, Door, Self)> {
         let (rope, far_end) = UnixStream::pair()?;
         rope.set_nonblocking(true)?;
         far_end.set_nonblocking(true)?;
         let bell = Arc::new(Bell { rope: far_end, rung: AtomicBool::new(false) });
         let (asks, asked) = mpsc::channel(MAX_ORDERS);
         let (arrivals, arrived) = mpsc::channel(MAX_ARRIVALS);
-        let counter = Counter { asks, bell: bell.clone() };
+        let counter = Counter { asks, bell: bell.clone(), counters };
         let door = Door { arrivals, bell: bell.clone() };
         Ok((counter, door, Self { asks: asked, arrivals: arrived, rope, bell }))
     }
@@ -173,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_leaves_something_rings_and_is_heard_once() {
-        let (counter, door, mut inlet) = Inlet::new().unwrap();
+        let (counter, door, mut inlet) = Inlet::new(Arc::default()).unwrap();
         assert!(inlet.is_quiet());
         assert!(counter.ask(Ask::Miss([127, 0, 0, 1].into())));
         assert!(!inlet.is_quiet());
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_last_who_could_ask_wakes_the_thread() {
-        let (counter, _door, inlet) = Inlet::new().unwrap();
+        let (counter, _door, inlet) = Inlet::new(Arc::default()).unwrap();
         assert!(inlet.is_quiet());
         drop(counter);
         assert!(!inlet.is_quiet());
