@@ -281,6 +281,7 @@ pub async fn legitimate_call(mixer: &crate::mixer::Mixer) -> Option<f64> {
     let invite = bare.slip.invite(&sdp(bare.line.address(), "sendrecv"));
     let answer = bare.exchange_within(&invite, Duration::from_secs(4)).await?;
     if answer.status != 200 {
+        println!("a legitimate call is refused: {}", answer.text);
         return None;
     }
     let took = (clock.instant() - begun).as_secs_f64() * 1000.0;
