@@ -221,6 +221,8 @@ fn calls_that_nobody_confirms_cost_little_and_end() {
         assert!(up as u32 + outcome.refused.values().sum::<u32>() == count && up >= 1_000, "{:?}", outcome.refused);
         assert!(each <= 64, "{each} kB");
         assert_eq!((outcome.byes as usize, outcome.sound), (up, 0), "each ends, and none hears anything");
+        let left = mixer.metric("dialroom_mixer_legs").await + mixer.metric("dialroom_mixer_sip_calls").await;
+        assert!(left == 0.0, "{left} are still there");
         for _ in 0..20 {
             assert!(legitimate_call(&mixer).await.is_some_and(|ms| ms < 500.0), "and new ones come up at once");
         }
