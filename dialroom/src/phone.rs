@@ -90,6 +90,8 @@ struct Voice {
 
 const DEFAULT_SERVER: &str = "127.0.0.1:5060";
 const DEFAULT_LEVEL_DB: f64 = -12.0;
+/// How long a telephone rings before it is answered.
+const RINGING: Duration = Duration::from_millis(500);
 const CALL_FAILED: u8 = 2;
 
 /// Makes the call and prints its report.
@@ -140,6 +142,8 @@ async fn begin(args: &PhoneArgs, server: Target) -> anyhow::Result<Telephone> {
     }
     let patience = seconds_of(args.answer.unwrap_or_default());
     let called = tokio::time::timeout(patience, line.next_call()).await.context("nobody called")??;
+    // A person needs a moment, and whoever confirms the ringing (PRACK) can do so before the answer overtakes it.
+    tokio::time::sleep(RINGING).await;
     line.answer(&called)
 }
 
