@@ -1,0 +1,64 @@
+//! Who calls (RFC 3325, RFC 3966): whatever stands in the headers, a stranger is never believed, and a telephone system that
+//! may speak for its own numbers alone never is about others.
+#![no_main]
+
+mod support;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use dialroom_booking::Trust;
+use dialroom_settings::Settings;
+use mixer_service::identity::believed;
+use mixer_service::sip::CallerHeaders;
+
+const SETTINGS: &str = r#"
+[dial_in]
+number = "88"
+[[trunk]]
+name = "own"
+addresses = ["192.0.2.1"]
+believes = "extensions"
+own_numbers = ["+493023125"]
+[[trunk]]
+name = "all"
+addresses = ["192.0.2.2"]
+identity = ["From", "P-Asserted-Identity"]
+[[trunk.rewrite]]
+prefix = "0"
+replace = "+49"
+"#;
+
+fn settings() -> &'static Settings {
+    static SETTINGS_READ: OnceLock<Settings> = OnceLock::new();
+    SETTINGS_READ.get_or_init(|| Settings::read(Path::new("/dialroom.toml"), SETTINGS).expect("settings"))
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _watch = support::Watch::start();
+    let text = String::from_utf8_lossy(bytes);
+    let mut headers = CallerHeaders::default();
+    // A line for each header; its first sign says which.
+    for line in text.lines().take(12) {
+        let (kind, value) = line.split_at(line.chars().next().map_or(0, char::len_utf8));
+        let into = match kind {
+            "f" => &mut headers.from,
+            "p" => &mut headers.privacy,
+            _ => &mut headers.asserted,
+        };
+        into.push(value.to_owned());
+    }
+    let settings = settings();
+    let stranger = believed(settings, None, &headers);
+    assert_eq!(stranger.trust, Trust::Claimed, "{stranger:?}");
+    for trunk in &settings.trunks {
+        let caller = believed(settings, Some(trunk), &headers);
+        if caller.number.is_none() {
+            assert_eq!(caller.trust, Trust::Claimed, "nobody is believed");
+        }
+        if let (Some(number), "own") = (&caller.number, &*trunk.name) {
+            let own = number.as_str().starts_with("+493023125");
+            assert!(own || caller.trust == Trust::Claimed, "{caller:?}");
+        }
+    }
+});
