@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use mixer_signalling::{
     CallKey, Capabilities, Config, Credentials, Digit, Endpoint, Flow, FlowId, Input, Invite, Limits, LocalMedia,
-    LookupId, OpenId, Order, Output, Peer, PeerId, SipEvent, Srtp, Target, Transport,
+    LookupId, OpenId, Order, Output, Peer, PeerId, SipEvent, Srtp, Target, Timers, Transport,
 };
 
 /// Steps of one run, so that none is slow by being long.
-const MAX_STEPS: usize = 80;
+const MAX_STEPS: usize = 48;
 /// Outputs that one step may cause.
 const MAX_OUTPUTS: usize = 2_000;
 /// Wake-ups until all is forgotten.
@@ -328,7 +328,9 @@ fn config(registers: bool) -> Config {
         called_from: mixer_signalling::CalledFrom::To,
     };
     let limits = Limits { calls: CALLS, calls_in_setup: 4, transactions: 64, ..Limits::default() };
-    Config { peers: vec![peer], limits, ..Config::default() }
+    // Fewer repetitions than usual: they are alike.
+    let timers = Timers { t2: Duration::from_secs(32), ..Timers::default() };
+    Config { peers: vec![peer], limits, timers, ..Config::default() }
 }
 
 fn media() -> LocalMedia {
