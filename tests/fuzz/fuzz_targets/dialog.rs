@@ -85,14 +85,24 @@ impl World {
             next_flow: 10,
             outputs: 0,
         };
-        let udp = Flow { id: FlowId(1), transport: Transport::Udp, local: support::socket(1), remote: None, tls_names: vec![] };
+        let udp = Flow {
+            id: FlowId(1),
+            transport: Transport::Udp,
+            local: support::socket(1),
+            remote: None,
+            tls_names: vec![],
+        };
         world.give(Input::FlowOpened(udp));
         world
     }
 
     fn step(&mut self, op: u8, script: &mut Script<'_>) {
         let flavour = script.any();
-        let call = self.calls.get(usize::from(flavour) % self.calls.len().max(1)).copied().unwrap_or(CallKey(u64::from(flavour)));
+        let call = self
+            .calls
+            .get(usize::from(flavour) % self.calls.len().max(1))
+            .copied()
+            .unwrap_or(CallKey(u64::from(flavour)));
         match op % 26 {
             0 | 1 => self.invite(flavour),
             2 => self.request("ACK", flavour, script),
@@ -188,9 +198,8 @@ impl World {
     fn respond(&mut self, flavour: u8, script: &mut Script<'_>) {
         const STATUS: [u16; 16] = [100, 180, 183, 200, 200, 200, 202, 302, 401, 407, 408, 422, 481, 487, 491, 503];
         let status = STATUS[usize::from(flavour % 16)];
-        let copied = ["Via", "From", "Call-ID", "CSeq"].map(|name| {
-            line(&self.asked, name).map(|value| format!("{name}: {value}\r\n")).unwrap_or_default()
-        });
+        let copied = ["Via", "From", "Call-ID", "CSeq"]
+            .map(|name| line(&self.asked, name).map(|value| format!("{name}: {value}\r\n")).unwrap_or_default());
         let to = line(&self.asked, "To").unwrap_or_default();
         let tag = if to.contains("tag=") { "" } else { [";tag=a", ";tag=b"][usize::from(flavour >> 7)] };
         let more = match status {

@@ -13,12 +13,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let address = EmailAddress::parse("anna@contoso.example").expect("an address");
     let owner = Person { address, name: None };
     let horizon = DateTime::from_timestamp(1_900_000_000, 0).expect("a time");
-    let context = GraphContext {
-        mailbox: "anna@contoso.example",
-        owner: &owner,
-        home_zone: chrono_tz::Europe::Berlin,
-        horizon,
-    };
+    let context =
+        GraphContext { mailbox: "anna@contoso.example", owner: &owner, home_zone: chrono_tz::Europe::Berlin, horizon };
     let (event, instances) = bytes.split_at(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()));
     if let Ok((appointment, _)) = appointment_from_graph(event, &[instances], &context) {
         let _ = format!("{appointment:?}");

@@ -3,9 +3,7 @@
 
 mod support;
 
-use mixer_signalling::{
-    Capabilities, Direction, Keying, LocalMedia, Offer, OurSession, Srtp, Terms, own_offer,
-};
+use mixer_signalling::{Capabilities, Direction, Keying, LocalMedia, Offer, OurSession, Srtp, Terms, own_offer};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _watch = support::Watch::start();
