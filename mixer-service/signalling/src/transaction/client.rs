@@ -1,6 +1,6 @@
 //! The side that asks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::server::MAGIC;
 use super::{LIFE_T1, Repeat};
@@ -67,6 +67,8 @@ pub(crate) enum Heard {
     Old,
 }
 
+/// How long a change of a call may take that somebody has begun to think about (as long as timer C, RFC 3261 section 16.8).
+const CHANGE_TIME: Duration = Duration::from_secs(180);
 /// Forks of one INVITE that are answered; more are no telephone but an attack.
 const MAX_FORKS: usize = 8;
 
@@ -88,11 +90,15 @@ impl Client {
         let invite = self.is_invite();
         match (self.state, status) {
             (State::Calling | State::Proceeding, 100..=199) => {
+                let first = self.state == State::Calling;
                 self.state = State::Proceeding;
                 if invite {
-                    // Whoever calls decides how long it may ring.
                     self.repeat = None;
-                    self.until = None;
+                    if first {
+                        // Whoever calls decides how long it may ring; a change of a call that is up rings nowhere, and no
+                        // further 1xx prolongs it.
+                        self.until = self.parcel.request.to_tag().is_some().then(|| now + CHANGE_TIME);
+                    }
                 } else if self.repeat.is_some() {
                     self.repeat = Some(Repeat::steady(now, timers.t2));
                 }

@@ -295,6 +295,27 @@ fn an_answer_that_crosses_our_bye_is_acknowledged() {
 }
 
 #[test]
+fn a_change_that_somebody_only_thinks_about_is_given_up() {
+    for ended_before in [false, true] {
+        let mut world = World::new(19);
+        let hand = Hand::known();
+        let (call, _) = hand.call(&mut world);
+        world.order(OURS, Order::Hold(call, true));
+        let change = hand.receive(&mut world);
+        hand.send(&mut world, reply(&change, "100 Trying"));
+        if ended_before {
+            world.order(OURS, Order::HangUp(call, String::new()));
+            world.hand.clear();
+        }
+        world.pass_s(170);
+        hand.send(&mut world, reply(&change, "183 Session Progress"));
+        world.pass_s(60);
+        world.ended(OURS);
+        world.assert_empty();
+    }
+}
+
+#[test]
 fn a_refresh_does_not_displace_a_hold_that_waits() {
     let mut world = World::new(17);
     let mut hand = Hand::known();
