@@ -182,7 +182,8 @@ async fn sessions_are_refreshed_by_either_side() {
     if is_long() {
         // Nobody refreshes: ended by us before the interval is over (RFC 4028 section 10).
         let forgotten = timed("a session that nobody refreshes", "uac");
-        scenarios.push(forgotten.receive("BYE", &[]).reply("200 OK", &[], Body::None));
+        let asked = forgotten.receive("OPTIONS", &[]).reply("200 OK", &[], Body::None);
+        scenarios.push(asked.receive("BYE", &["Reason:"]).reply("200 OK", &[], Body::None));
     }
     run.expect_over_both(&scenarios).await;
     mixer.close().await;
