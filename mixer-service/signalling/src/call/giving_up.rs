@@ -33,8 +33,10 @@ impl Endpoint {
         };
         let first = placing.hung_up.is_none();
         let reason = placing.hung_up.get_or_insert(text).clone();
-        if placing.client.is_none() {
-            self.recall(Owner::Invite(call.key));
+        // What waits for a name or a stream has not left, or has been refused and wanted to go on: nobody rings.
+        let recalled = self.recall(Owner::Invite(call.key));
+        let asks = placing.client.and_then(|key| self.clients.get(&key)).is_some_and(|client| client.is_open());
+        if placing.client.is_none() || (recalled && !asks) {
             return self.end(now, call, by_us(None, reason));
         }
         if first {

@@ -1,8 +1,9 @@
 //! Calls over streams: opened, reused, broken and opened again, and large requests.
 
-use super::world::{OURS, THEIRS, World, media};
+use super::world::{OURS, THEIRS, World, config_at, media};
 use crate::config::{Target, Transport};
-use crate::event::{Order, SipEvent};
+use crate::endpoint::Endpoint;
+use crate::event::{Flow, FlowId, Input, Order, Output, SipEvent};
 use crate::types::EndedBy;
 
 fn over(transport: Transport) -> World {
@@ -71,6 +72,40 @@ fn the_next_place_is_tried_where_one_does_not_answer() {
     invite.target = Some(Target { host: "pbx.example".to_owned(), port: None, transport: Transport::Udp });
     world.order(THEIRS, Order::Place(invite));
     let SipEvent::Incoming { .. } = world.event(OURS) else { panic!("no call") };
+}
+
+#[test]
+fn a_call_given_up_between_two_places_goes_to_neither() {
+    let (mut world, now) = (World::new(6), crate::some_instant());
+    let ours = world.sides[OURS].address;
+    let mut endpoint = Endpoint::new(now, config_at(ours), [6; 32]);
+    let flow = Flow { id: FlowId(1), transport: Transport::Udp, local: ours, remote: None, tls_names: Vec::new() };
+    endpoint.handle(now, Input::FlowOpened(flow));
+    let (mut invite, target) = (world.invite(), "pbx.example".to_owned());
+    (invite.peer, invite.target) = (None, Some(Target { host: target, port: None, transport: Transport::Udp }));
+    let call = invite.call;
+    endpoint.handle(now, Input::Order(Order::Place(invite)));
+    let Output::Resolve { lookup, .. } = endpoint.poll() else { panic!("no name") };
+    let place = |transport, at: &str| (transport, at.parse().unwrap());
+    let (first, last) = (place(Transport::Udp, "10.0.0.3:5060"), place(Transport::Udp, "10.0.0.4:5060"));
+    let targets = vec![first, place(Transport::Tcp, "10.0.0.5:5060"), last];
+    endpoint.handle(now, Input::Resolved { lookup, targets });
+    let sent = sent_by(&mut endpoint);
+    assert!(sent.starts_with("INVITE "), "{sent}");
+    let refusal = sent.replacen(sent.lines().next().unwrap(), "SIP/2.0 503 Unavailable", 1);
+    let input = Input::Message { flow: FlowId(1), source: first.1, bytes: refusal.as_bytes(), peer: None };
+    endpoint.handle(now, input);
+    assert!(sent_by(&mut endpoint).starts_with("ACK "));
+    let Output::Open { open, .. } = endpoint.poll() else { panic!("no stream") };
+    endpoint.handle(now, Input::Order(Order::HangUp(call, "enough".to_owned())));
+    assert!(matches!(endpoint.poll(), Output::Event(SipEvent::Ended { .. })), "it is over at once");
+    endpoint.handle(now, Input::Opened { open, flow: None });
+    assert!(matches!(endpoint.poll(), Output::Wait(_)), "nobody is called any more");
+}
+
+fn sent_by(endpoint: &mut Endpoint) -> String {
+    let Output::Send { bytes, .. } = endpoint.poll() else { panic!("nothing is sent") };
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]

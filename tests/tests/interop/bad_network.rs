@@ -18,7 +18,7 @@ async fn keyed(weather: Weather, calls: usize) -> (usize, f64) {
     let mixer = Mixer::open(Setup::loopback()).await;
     mixer.book("Storm").await;
     let relay = Relay::start(LOOPBACK, mixer.sip(), SEED, Weather::CALM, weather).await;
-    let flags = ["--from", GUEST, "--keys", KEYS, "--for", "12", "88"];
+    let flags = ["--from", GUEST, "--keys", KEYS, "--for", "9", "88"];
     let phones: Vec<_> = (0..calls).map(|_| mixer.call_via(relay.address(), &flags)).collect();
     join_all(phones.into_iter().map(|phone| phone.report())).await;
     let records = eventually("a record of each call", Duration::from_secs(20), async || {
