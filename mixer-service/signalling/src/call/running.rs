@@ -83,9 +83,11 @@ impl Endpoint {
     /// Hold, resume, another address or codec; a refused offer leaves the call as it was (RFC 3261 section 14.2).
     fn reinvited(&mut self, now: Instant, call: &mut Call, server: &Arc<str>, stamped: &Stamped) {
         let request = &stamped.request;
-        let Some(local) = call.local.filter(|_| matches!(call.stage, Stage::Talking)) else {
-            // It crosses the answer or the ACK of the first: to be tried again.
-            return self.refuse_inside(now, server, stamped, 500, Refusal::OutOfOrder);
+        self.overtook_ack(now, call);
+        let (Stage::Talking, Some(local)) = (&call.stage, call.local) else {
+            // It crosses our answer to the first, or our offer whose answer is in the ACK on its way: to be tried again.
+            let status = if matches!(call.stage, Stage::Waiting(_)) { 500 } else { 491 };
+            return self.refuse_inside(now, server, stamped, status, Refusal::OutOfOrder);
         };
         if call.changing.as_ref().is_some_and(Changing::offers) {
             return self.reply(now, server, request, 491);
@@ -144,6 +146,9 @@ impl Endpoint {
             return self.refuse_inside(now, server, stamped, 415, Refusal::Body);
         }
         let offers = part != SdpPart::None;
+        if offers {
+            self.overtook_ack(now, call);
+        }
         if offers && call.changing.as_ref().is_some_and(Changing::offers) {
             return self.reply(now, server, request, 491);
         }

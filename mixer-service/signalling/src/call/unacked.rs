@@ -73,12 +73,7 @@ impl Endpoint {
         let seq = stamped.request.cseq().map_or(0, |(seq, _)| seq);
         match std::mem::replace(&mut call.stage, Stage::Talking) {
             Stage::Unacked(unacked) if unacked.seq == seq => {
-                // Only who heard our answer knows the tag in it: somebody where it went. Where the ACK itself came from,
-                // anybody can write.
-                let heard_at = self.servers.get(&unacked.server).map(|server| server.way.to.ip());
-                if let Some(ip) = heard_at.filter(|_| call.peer.is_none()) {
-                    self.prove(now, ip);
-                }
+                self.is_heard(now, &call, &unacked);
                 self.established(now, call, *unacked, &stamped.request);
             }
             Stage::Talking => self.reinvite_acknowledged(now, call, seq, &stamped.request),
@@ -89,28 +84,59 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn established(&mut self, now: Instant, mut call: Box<Call>, unacked: Unacked, ack: &Request) {
+    /// Only who heard our answer knows the tag in it: somebody where it went. Where the request that shows it came from,
+    /// anybody can write.
+    fn is_heard(&mut self, now: Instant, call: &Call, unacked: &Unacked) {
+        let heard_at = self.servers.get(&unacked.server).map(|server| server.way.to.ip());
+        if let Some(ip) = heard_at.filter(|_| call.peer.is_none()) {
+            self.prove(now, ip);
+        }
+    }
+
+    /// A change of the sound that is asked for before the ACK came: a proxy with several workers lets the one overtake the
+    /// other. Who asks has our answer, so the call stands (RFC 5407 section 3.1.5); where the ACK must bring something, it is
+    /// waited for.
+    pub(super) fn overtook_ack(&mut self, now: Instant, call: &mut Call) {
+        match std::mem::replace(&mut call.stage, Stage::Talking) {
+            Stage::Unacked(mut unacked) if unacked.hung_up.is_none() && unacked.agreed.is_some() => {
+                self.is_heard(now, call, &unacked);
+                self.stop_repeating(now, &unacked.server);
+                self.settle(call);
+                if let Some(remote) = unacked.agreed.take() {
+                    self.stands(now, call, &unacked, remote);
+                }
+            }
+            other @ (Stage::Unacked(_) | Stage::Talking | Stage::Waiting(_) | Stage::Placing(_)) => call.stage = other,
+        }
+    }
+
+    pub(super) fn established(&mut self, now: Instant, mut call: Box<Call>, mut unacked: Unacked, ack: &Request) {
         self.stop_repeating(now, &unacked.server);
         self.settle(&mut call);
-        if let Some(reason) = unacked.hung_up {
+        if let Some(reason) = unacked.hung_up.take() {
             self.say_bye(now, &mut call, &reason);
             return self.end(now, call, by_us(None, reason));
         }
         let held_at = call.dialog.source;
-        let remote = unacked.agreed.or_else(|| match (unacked.offer, sdp_part(ack)) {
-            (Some(offer), SdpPart::Some(sdp)) => self.read_answer(&call, &offer, sdp, held_at).ok(),
+        let remote = unacked.agreed.take().or_else(|| match (&unacked.offer, sdp_part(ack)) {
+            (Some(offer), SdpPart::Some(sdp)) => self.read_answer(&call, offer, sdp, held_at).ok(),
             _ => None,
         });
         let Some(remote) = remote else {
             self.say_bye(now, &mut call, NO_SOUND);
             return self.end(now, call, by_us(Some(488), NO_SOUND));
         };
-        self.leave_setup(&mut call);
+        self.stands(now, &mut call, &unacked, remote);
+        self.put_back(call);
+    }
+
+    /// Both ends know the answer: the call runs.
+    fn stands(&mut self, now: Instant, call: &mut Call, unacked: &Unacked, remote: RemoteMedia) {
+        self.leave_setup(call);
         call.unconfirmed = unacked.unconfirmed.map(|number| (number, unacked.seq));
         call.session = unacked.session.map(|agreed| SessionTimer::start(now, agreed, false));
         call.remote = Some(remote.clone());
         self.tell(SipEvent::Established { call: call.key, remote });
-        self.put_back(call);
     }
 
     /// Nobody acknowledged a 2xx of ours.
