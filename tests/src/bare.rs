@@ -10,7 +10,7 @@ use dialroom_host::Clock;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-use crate::mixer::free_port;
+use crate::ports::free_port;
 use crate::sound::{BEAT, Heard, Voice};
 
 /// How long an answer may take before the request is sent again (RFC 3261, timer A).

@@ -14,6 +14,7 @@ pub mod kamailio;
 pub mod lab;
 pub mod load;
 pub mod mixer;
+pub mod ports;
 pub mod program;
 pub mod relay;
 pub mod seed;

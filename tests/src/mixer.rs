@@ -1,7 +1,7 @@
 //! The mixer alone, with settings of the test's own and bookings put by hand: a telephone system's view of Dialroom.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::house::{Phone, SOON, eventually, executable};
+use crate::ports::free_port;
 use crate::program::Program;
 
 /// Invitees whose numbers let them in.
@@ -290,20 +291,6 @@ fn booking(title: &str, room: &str, pin: &str, callers: &[&str]) -> HandedOver {
 
 fn id_of(title: &str) -> String {
     title.chars().filter(char::is_ascii_alphanumeric).collect()
-}
-
-/// A port that is free now for UDP and for TCP.
-#[must_use]
-pub fn free_port(address: IpAddr) -> u16 {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((address, 0)).expect("an address of ours");
-        let port = udp.local_addr().expect("bound").port();
-        // SIP's next port is TLS, RTP's is RTCP: an even one leaves room.
-        if port.is_multiple_of(2) && TcpListener::bind((address, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no port is free on {address}")
 }
 
 /// Makes a certificate for these names and addresses, and its key: `<folder>/<stem>.pem`, `<folder>/<stem>.key`.

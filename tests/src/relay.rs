@@ -14,7 +14,7 @@ use rand_core::{RngCore as _, SeedableRng as _};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-use crate::mixer::free_port;
+use crate::ports::free_port;
 
 /// Longest datagram.
 const MAX_DATAGRAM: usize = 65_535;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use futures_util::future::join_all;
 use tokio::process::Command;
 
-use crate::mixer::free_port;
+use crate::ports::{free_port, until_taken};
 use crate::program::Program;
 
 /// Seconds after which SIPp gives up on all its calls.
@@ -334,8 +334,10 @@ fn lines(headers: &[&str]) -> String {
 pub struct Run {
     /// Whom it calls.
     pub server: SocketAddr,
-    /// Over `udp` or `tcp`.
+    /// Over `udp`, `tcp` or `tls`.
     pub transport: &'static str,
+    /// Where it takes TLS, and the file of its certificate.
+    pub tls: Option<(SocketAddr, PathBuf)>,
     /// The number it says it has.
     pub from: &'static str,
     /// Calls, one after the other.
@@ -348,7 +350,7 @@ impl Run {
     /// One call by Bernd over UDP.
     #[must_use]
     pub fn of(server: SocketAddr) -> Self {
-        Self { server, transport: "udp", from: crate::mixer::BERND, calls: 1, service: "88" }
+        Self { server, transport: "udp", tls: None, from: crate::mixer::BERND, calls: 1, service: "88" }
     }
 
     /// The same over TCP.
@@ -368,17 +370,24 @@ impl Run {
         self.attempt_file(&file, name).await.unwrap_or_else(|why| panic!("{why}"));
     }
 
-    /// Runs all scenarios beside each other, each over UDP and over TCP; tells of every one that went wrong.
-    pub async fn expect_over_both(&self, scenarios: &[Scenario]) {
-        let tcp = self.clone().over_tcp();
-        let all = scenarios.iter().flat_map(|scenario| [self.attempt(scenario), tcp.attempt(scenario)]);
+    /// Runs all scenarios beside each other, over UDP, TCP and, where the server takes it, TLS; tells of every one that went
+    /// wrong.
+    pub async fn expect_over_each(&self, scenarios: &[Scenario]) {
+        let transports = ["udp", "tcp", "tls"].into_iter().filter(|name| *name != "tls" || self.tls.is_some());
+        let runs: Vec<_> = transports.map(|transport| Self { transport, ..self.clone() }).collect();
+        let all = scenarios.iter().flat_map(|scenario| runs.iter().map(|run| run.attempt(scenario)));
         let wrong: Vec<_> = join_all(all).await.into_iter().filter_map(Result::err).collect();
-        assert!(wrong.is_empty(), "{} of {} went wrong\n{}", wrong.len(), 2 * scenarios.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {} went wrong\n{}",
+            wrong.len(),
+            runs.len() * scenarios.len(),
+            wrong.join("\n")
+        );
     }
 
     /// Lets SIPp wait for a call; answers where, and the program, which ends well when the call went as the scenario says.
-    #[must_use]
-    pub fn await_call(&self, scenario: &Scenario) -> (Program, SocketAddr) {
+    pub async fn await_call(&self, scenario: &Scenario) -> (Program, SocketAddr) {
         let file = self.write(scenario);
         let here = SocketAddr::new(self.server.ip(), free_port(self.server.ip()));
         let (ip, port) = (here.ip().to_string(), here.port().to_string());
@@ -386,13 +395,17 @@ impl Run {
         command.arg("-sf").arg(file).args(["-t", if self.transport == "tcp" { "t1" } else { "u1" }]);
         command.args(["-i", &ip, "-mi", &ip, "-p", &port, "-mp", &media_port().to_string(), "-m", "1", "-nostdin"]);
         command.args(["-timeout", "60", "-timeout_error", "-trace_err", "-error_file", "/dev/stderr"]);
-        (Program::start("SIPp", &mut command), here)
+        let program = Program::start("SIPp", &mut command);
+        until_taken(here.port(), self.transport == "udp").await;
+        (program, here)
     }
 
     fn write(&self, scenario: &Scenario) -> PathBuf {
         let stem = format!("{}-{}", scenario.name, self.transport).replace(|c: char| !c.is_alphanumeric(), "-");
         let file = output_folder().join(stem + ".xml");
-        std::fs::write(&file, scenario.xml()).expect("tests/output can be written");
+        // The program between puts what SIPp sends over TCP into TLS; the words must say so.
+        let xml = if self.transport == "tls" { scenario.xml().replace("[transport]", "TLS") } else { scenario.xml() };
+        std::fs::write(&file, xml).expect("tests/output can be written");
         file
     }
 
@@ -413,9 +426,11 @@ impl Run {
     async fn run(&self, file: &Path) -> (Output, String) {
         let work = tempfile::tempdir().expect("a folder");
         let own = self.server.ip();
+        let tunnel = self.tls_tunnel().await;
+        let server = tunnel.as_ref().map_or(self.server, |(_, here)| *here);
         let mut command = Command::new("sipp");
-        command.current_dir(work.path()).arg("-sf").arg(file).arg(self.server.to_string());
-        let transport = if self.transport == "tcp" { "t1" } else { "u1" };
+        command.current_dir(work.path()).arg("-sf").arg(file).arg(server.to_string());
+        let transport = if self.transport == "udp" { "u1" } else { "t1" };
         let (port, media) = (free_port(own).to_string(), media_port().to_string());
         command.args(["-t", transport, "-i", &own.to_string(), "-mi", &own.to_string(), "-p", &port, "-mp", &media]);
         command.args(["-s", self.service, "-key", "from", self.from, "-m", &self.calls.to_string(), "-l", "1"]);
@@ -431,6 +446,20 @@ impl Run {
         let logs = std::fs::read_dir(work.path()).expect("its folder");
         let logs: String = logs.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok()).collect();
         (output, logs)
+    }
+}
+
+impl Run {
+    /// The distribution's SIPp knows no TLS: socat carries its TCP over TLS, and looks at the certificate.
+    async fn tls_tunnel(&self) -> Option<(Program, SocketAddr)> {
+        let (server, certificate) = self.tls.as_ref().filter(|_| self.transport == "tls")?;
+        let here = SocketAddr::new(self.server.ip(), free_port(self.server.ip()));
+        let mut command = Command::new("socat");
+        command.arg(format!("TCP-LISTEN:{},bind={},fork", here.port(), here.ip()));
+        command.arg(format!("OPENSSL:{server},verify=1,cafile={}", certificate.display()));
+        let program = Program::start("socat", &mut command);
+        until_taken(here.port(), false).await;
+        Some((program, here))
     }
 }
 

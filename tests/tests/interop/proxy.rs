@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use dialroom_tests::house::{Phone, SOON, executable};
 use dialroom_tests::kamailio::Kamailio;
-use dialroom_tests::mixer::{ANNA, BERND, Mixer, Setup, certificate, free_port};
+use dialroom_tests::mixer::{ANNA, BERND, Mixer, Setup, certificate};
+use dialroom_tests::ports::free_port;
 use dialroom_tests::program;
 use dialroom_tests::sipp::{Body, Run, Scenario};
 use tokio::process::Command;
@@ -59,7 +60,7 @@ async fn front(transport: &str) {
         .expect(200, &["Record-Route:.*lr"], &["Via:.*Via:"])
         .ack(Body::None)
         .bye();
-    run.expect_over_both(&[held, hidden]).await;
+    run.expect_over_each(&[held, hidden]).await;
     talk_through(&mixer, kamailio.address(), &name("two telephones")).await;
     kamailio.end().await;
     mixer.close().await;

@@ -3,7 +3,6 @@
 //! The scenarios run beside each other: most of their time is waiting.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use dialroom_tests::house::{Phone, SOON, eventually, executable};
 use dialroom_tests::mixer::{GUEST, KEYS, Mixer, Setup};
@@ -16,9 +15,10 @@ const SOUND: Body<'_> = Body::Sound("sendrecv");
 const ABLE: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO\nSupported: timer, 100rel";
 
 async fn open() -> (Mixer, Run) {
-    let mixer = Mixer::open(Setup::loopback()).await;
+    let mixer = Mixer::open_with_tls(Setup::loopback()).await;
     mixer.book("Interop").await;
-    let run = Run::of(mixer.sip());
+    let tls = Some((mixer.tls(), mixer.folder().join("server.pem")));
+    let run = Run { tls, ..Run::of(mixer.sip()) };
     (mixer, run)
 }
 
@@ -35,7 +35,7 @@ async fn a_call_is_held_resumed_and_moved() {
         let scenario = again(scenario, method, Body::Sound("inactive"), &["a=inactive"]);
         again(scenario, method, SOUND, &["m=audio [1-9][0-9]* "]).bye()
     };
-    run.expect_over_both(&[
+    run.expect_over_each(&[
         begin("a call").bye(),
         held(begin("hold and resume by re-INVITE"), "INVITE"),
         held(begin("hold and resume by UPDATE"), "UPDATE"),
@@ -72,7 +72,7 @@ async fn odd_but_legal_beginnings_are_understood() {
         let begun = Scenario::new(name).invite(&[], Body::Other("application/sdp", &body));
         begun.expect(200, holds, &[]).ack(Body::None).pause(200).bye()
     };
-    run.expect_over_both(&[
+    run.expect_over_each(&[
         Scenario::new("an offer that comes with the answer")
             .invite(&[], Body::None)
             .expect(200, &["m=audio [1-9]", "RTP/AVP"], &[])
@@ -112,7 +112,7 @@ async fn what_is_asked_beside_calls_is_answered_by_the_book() {
     let refused = |name: &str, method: &str, headers: &[&str], status, holds: &[&str]| {
         Scenario::new(name).begin(method, headers, Body::None).expect(status, holds, &[])
     };
-    run.expect_over_both(&[
+    run.expect_over_each(&[
         refused("OPTIONS", "OPTIONS", &[], 200, &["Allow:.*INVITE", "Accept:.*application/sdp", "Supported:"]),
         Scenario::new("a requirement that nobody here meets")
             .invite(&["Require: teleportation"], SOUND)
@@ -141,9 +141,9 @@ async fn digits_in_messages_open_the_room() {
     let relay =
         keyed("digits by INFO, dtmf-relay", "application/dtmf-relay", |key| format!("Signal={key}\nDuration=160\n"));
     let plain = keyed("digits by INFO, dtmf", "application/dtmf", |key| key.to_string());
-    run.expect_over_both(&[relay, plain]).await;
+    run.expect_over_each(&[relay, plain]).await;
     let records =
-        eventually("the records", SOON, async || Some(mixer.records().await).filter(|records| records.len() == 4))
+        eventually("the records", SOON, async || Some(mixer.records().await).filter(|records| records.len() == 6))
             .await;
     assert!(records.iter().all(|record| record.to_string().contains("\"pin\"")), "{records:#?}");
     mixer.close().await;
@@ -185,7 +185,7 @@ async fn sessions_are_refreshed_by_either_side() {
         let asked = forgotten.receive("OPTIONS", &[]).reply("200 OK", &[], Body::None);
         scenarios.push(asked.receive("BYE", &["Reason:"]).reply("200 OK", &[], Body::None));
     }
-    run.expect_over_both(&scenarios).await;
+    run.expect_over_each(&scenarios).await;
     mixer.close().await;
 }
 
@@ -223,8 +223,7 @@ async fn our_own_calls_are_understood() {
             (&busy, &["--expect-end", "486"], 0),
             (&elsewhere, &["--expect-end", "302"], 0),
         ] {
-            let (mut sipp, here) = run.await_call(scenario);
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            let (mut sipp, here) = run.await_call(scenario).await;
             let mut command = Command::new(executable());
             command
                 .args(["phone", "--json", "--via", &here.to_string(), "--transport", transport])
