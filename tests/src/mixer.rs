@@ -57,6 +57,15 @@ impl Setup {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Self::new(loopback, loopback)
     }
+
+    /// Writes the settings alone, for a command that reads them.
+    #[must_use]
+    pub fn write(&self, folder: &Path) -> PathBuf {
+        let free = || SocketAddr::new(self.address, free_port(self.address));
+        let file = folder.join("dialroom.toml");
+        std::fs::write(&file, settings_text(self, free(), free())).expect("settings");
+        file
+    }
 }
 
 /// A running mixer. Ends with the test.

@@ -1,6 +1,7 @@
 //! Kamailio between the telephones and the mixer: as a proxy that stays in the way, and as the system at which the mixer
 //! registers like a telephone.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use dialroom_tests::mixer::{ANNA, BERND, Mixer, Setup, certificate};
 use dialroom_tests::ports::free_port;
 use dialroom_tests::program;
 use dialroom_tests::sipp::{Body, Run, Scenario};
+use serde_json::Value;
 use tokio::process::Command;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -90,8 +92,8 @@ fn secret_file(password: &str) -> PathBuf {
     file
 }
 
-/// A mixer that registers there, with this password.
-async fn extension(registrar: SocketAddr, transport: &str, password: &str) -> Mixer {
+/// Settings by which the mixer registers there, with this password.
+fn extension(registrar: SocketAddr, transport: &str, password: &str) -> Setup {
     let file = secret_file(password);
     let mut setup = Setup::loopback();
     setup.trunks = format!(
@@ -100,14 +102,14 @@ async fn extension(registrar: SocketAddr, transport: &str, password: &str) -> Mi
          own_numbers = [\"+493023125\"]\n",
         file.display()
     );
-    Mixer::open(setup).await
+    setup
 }
 
 async fn registered(transport: &'static str, algorithm: &str) {
     let at = here();
     let words = [("PASSWORD", PASSWORD), ("ALGORITHM", algorithm)];
     let kamailio = Kamailio::start("registrar.cfg", at, &words, &[]).await;
-    let mixer = extension(at, transport, PASSWORD).await;
+    let mixer = Mixer::open(extension(at, transport, PASSWORD)).await;
     mixer.book("Through").await;
     kamailio.says("REGISTER accepted", 1, SOON).await;
     let what = format!("registered over {} with {algorithm}", transport.to_uppercase());
@@ -168,7 +170,7 @@ async fn a_telephone_that_rings_is_confirmed_by_prack() {
 async fn a_wrong_password_is_not_tried_again_and_again() {
     let at = here();
     let kamailio = Kamailio::start("registrar.cfg", at, &[("PASSWORD", PASSWORD), ("ALGORITHM", "MD5")], &[]).await;
-    let mixer = extension(at, "udp", "wrong").await;
+    let mixer = Mixer::open(extension(at, "udp", "wrong")).await;
     kamailio.says("REGISTER challenged", 2, SOON).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let tries = kamailio.count("REGISTER challenged");
@@ -177,4 +179,42 @@ async fn a_wrong_password_is_not_tried_again_and_again() {
     println!("figure: Kamailio, a wrong password: {tries} requests in the first seconds");
     mixer.close().await;
     kamailio.end().await;
+}
+
+/// What `dialroom check trunk` says: the outcome and the words of each step, by its name.
+async fn check(setup: &Setup) -> (bool, HashMap<String, (String, String)>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = setup.write(folder.path());
+    let mut command = Command::new(executable());
+    command.args(["check", "trunk", "pbx", "--json", "--settings"]).arg(file).kill_on_drop(true);
+    let output = tokio::time::timeout(SOON, command.output()).await.expect("it ends").expect("it ran");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let steps = report[0]["steps"].as_array().expect("steps").iter();
+    let steps = steps.map(|step| {
+        let outcome = step["outcome"].as_str().expect("an outcome").to_owned();
+        (step["step"].as_str().expect("a name").to_owned(), (outcome, step.to_string()))
+    });
+    (output.status.success(), steps.collect())
+}
+
+#[tokio::test]
+async fn a_trunk_is_checked_step_by_step() {
+    let at = here();
+    let kamailio = Kamailio::start("registrar.cfg", at, &[("PASSWORD", PASSWORD), ("ALGORITHM", "MD5")], &[]).await;
+    for transport in ["udp", "tcp"] {
+        let (well, steps) = check(&extension(at, transport, PASSWORD)).await;
+        assert!(well, "{steps:#?}");
+        for step in ["DNS", "transport", "OPTIONS", "registration", "test call"] {
+            assert_eq!(steps[step].0, "passed", "{step}: {steps:#?}");
+        }
+        println!("figure: dialroom check trunk, Kamailio over {transport}: {}", steps["test call"].1);
+    }
+    let (well, steps) = check(&extension(at, "udp", "wrong")).await;
+    let (outcome, words) = &steps["registration"];
+    assert!(!well && outcome == "failed" && words.contains("401") && words.contains("password"), "{steps:#?}");
+    assert_eq!(steps["test call"].0, "skipped", "{steps:#?}");
+    kamailio.end().await;
+    let (well, steps) = check(&extension(at, "tcp", PASSWORD)).await;
+    let (outcome, words) = &steps["transport"];
+    assert!(!well && outcome == "failed" && words.contains(&at.to_string()), "{steps:#?}");
 }
