@@ -19,9 +19,12 @@ use super::socket::{Mailbox, send};
 /// Datagrams taken from one socket on one beat: 32 times what a caller sends. A flood beyond waits in the kernel, whose
 /// own bound drops it, and holds up nobody else's sound.
 const DATAGRAMS_PER_BEAT_MAX: usize = 64;
-/// Beats between two looks at a stream's port for reports, which come every few seconds: 160 ms, within the time that
-/// [`Mailbox`] still believes a datagram to have waited.
-const RTCP_EVERY: usize = 8;
+/// A sender of packets of 20 ms has one waiting on each beat; to look whether there is another costs a call for nothing. Who
+/// had several is looked at again on so many beats.
+const SECOND_LOOKS: u8 = 50;
+/// Beats between two looks at what has no datagram as a rule: a stream's port for reports, which come every few seconds, and
+/// what is behind the first datagram. 160 ms, within the time that [`Mailbox`] still believes a datagram to have waited.
+const RARE_LOOK_EVERY: usize = 8;
 /// Datagrams that came before a stream's far end was known, to be thrown away: more than the kernel keeps for a socket.
 const EARLY_DATAGRAMS_MAX: usize = 1_024;
 /// Reports held back while the program takes none; digits of every stream for a while. Beyond that they are lost and counted.
@@ -81,6 +84,8 @@ struct Line {
     socket: UdpSocket,
     /// Nothing is taken before its far end is known: a flood of calls that nobody confirms costs no beat.
     connected: bool,
+    /// Beats on which it is looked at until it is empty: it had several datagrams on one beat.
+    second_looks: u8,
     /// The port of its reports, if it has one of its own.
     rtcp: Option<UdpSocket>,
     ear: Option<mpsc::Sender<Frame>>,
@@ -201,17 +206,10 @@ impl Worker {
 
     fn receive(&mut self, now: Instant) {
         self.mailbox.set_clocks(now, self.clock.wall());
-        self.turn = (self.turn + 1) % RTCP_EVERY;
-        for (line, place) in self.lines.row.iter().zip(0..).filter(|(line, _)| line.connected) {
-            for _ in 0..DATAGRAMS_PER_BEAT_MAX {
-                let Some((arrival, source, datagram)) = self.mailbox.take(&line.socket) else { break };
-                self.bridge.handle(arrival, Input::Datagram(line.id, source, datagram));
-            }
-            let Some(rtcp) = line.rtcp.as_ref().filter(|_| place % RTCP_EVERY == self.turn) else { continue };
-            for _ in 0..DATAGRAMS_PER_BEAT_MAX {
-                let Some((arrival, source, datagram)) = self.mailbox.take(rtcp) else { break };
-                self.bridge.handle(arrival, Input::Rtcp(line.id, source, datagram));
-            }
+        self.turn = (self.turn + 1) % RARE_LOOK_EVERY;
+        for (line, place) in self.lines.row.iter_mut().zip(0..).filter(|(line, _)| line.connected) {
+            let rarely = place % RARE_LOOK_EVERY == self.turn;
+            line.receive(now, rarely, &mut self.mailbox, &mut self.bridge);
         }
     }
 
@@ -252,7 +250,7 @@ struct NoHandleLeft;
 impl Lines {
     fn add(&mut self, id: StreamId, socket: UdpSocket) {
         self.by_stream.entry(id).or_insert_with(|| {
-            self.row.push(Line { id, socket, connected: false, rtcp: None, ear: None });
+            self.row.push(Line { id, socket, connected: false, second_looks: 0, rtcp: None, ear: None });
             self.row.len() - 1
         });
     }
@@ -287,6 +285,26 @@ impl Lines {
 }
 
 impl Line {
+    /// Takes what has come: one datagram as a rule; all of them where the first has waited longer than a beat, where there
+    /// were several before, and `rarely` in any case.
+    fn receive(&mut self, now: Instant, rarely: bool, mailbox: &mut Mailbox, bridge: &mut Bridge) {
+        let mut taken = 0;
+        while taken < DATAGRAMS_PER_BEAT_MAX {
+            let Some((arrival, source, datagram)) = mailbox.take(&self.socket) else { break };
+            bridge.handle(arrival, Input::Datagram(self.id, source, datagram));
+            taken += 1;
+            if taken == 1 && !rarely && self.second_looks == 0 && now.saturating_duration_since(arrival) < BEAT {
+                break;
+            }
+        }
+        self.second_looks = if taken > 1 { SECOND_LOOKS } else { self.second_looks.saturating_sub(1) };
+        let Some(rtcp) = self.rtcp.as_ref().filter(|_| rarely) else { return };
+        for _ in 0..DATAGRAMS_PER_BEAT_MAX {
+            let Some((arrival, source, datagram)) = mailbox.take(rtcp) else { break };
+            bridge.handle(arrival, Input::Rtcp(self.id, source, datagram));
+        }
+    }
+
     fn let_hear(&mut self, bridge: &Bridge) {
         let Some(ear) = &self.ear else { return };
         let Some(frame) = bridge.heard(self.id) else { return };
