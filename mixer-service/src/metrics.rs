@@ -141,6 +141,9 @@ pub(crate) fn sip_text(counts: &SipCounts) -> String {
 pub(crate) fn engine_text(counts: &EngineMetrics) -> String {
     let mut text = String::new();
     plain(&mut text, "gauge", "streams", "Streams at present.", counts.streams);
+    plain(&mut text, "gauge", "media_workers", "Threads that mix.", counts.workers);
+    let help = "Thousandths of its beats that the busiest thread works; above 800 new calls are refused.";
+    plain(&mut text, "gauge", "media_busy_permille", help, counts.busy_permille);
     plain(&mut text, "counter", "beats_total", "Beats of 20 ms.", counts.beats);
     plain(&mut text, "counter", "beats_skipped_total", "Beats left out: the machine slept.", counts.beats_skipped);
     plain(&mut text, "gauge", "beat_lateness_max_us", "The latest beat, microseconds.", counts.lateness_max_us);

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -146,7 +147,8 @@ impl Mixer {
             let actions = board.handle(now(&clock), Happened::Schedule(Change::Held(booking)));
             debug_assert!(actions.is_empty(), "nobody is there to hear of it");
         }
-        let (engine, sound) = Engine::start(settings.media.rtp_ports, settings.media.dscp)
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let (engine, sound) = Engine::with_workers(cores, settings.media.rtp_ports, settings.media.dscp)
             .context("media.rtp_ports: sound cannot be started")?;
         let setup = trunks::setup(&settings);
         let (sip, sip_events) = SipEndpoint::start(setup).await.context("[sip]: signalling cannot be started")?;
@@ -282,7 +284,7 @@ impl Desk {
                     sip.answer(call, LocalMedia { ip: local, port });
                 }
                 Err(why) => {
-                    tracing::error!(%why, %local, "a call cannot be answered: no port of media.rtp_ports opens");
+                    tracing::error!(%why, %local, "a call cannot be answered");
                     return Some(Happened::NoPort(stream));
                 }
             },

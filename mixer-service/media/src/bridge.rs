@@ -3,9 +3,13 @@
 //! Once a stream is open and its room has opened, a beat neither allocates nor looks anything up by name. The program
 //! drains [`Bridge::poll`] after every [`Bridge::handle`]; so what waits there is never more than one input makes.
 
+mod moving;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+pub use moving::Moving;
 
 use crate::outbound::scramble;
 use crate::playback::Playback;

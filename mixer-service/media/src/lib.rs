@@ -33,7 +33,7 @@ mod timeline;
 mod tone;
 mod wire;
 
-pub use bridge::{Bridge, Command, Input, Output, RoomKey, STREAMS_MAX, StreamId};
+pub use bridge::{Bridge, Command, Input, Moving, Output, RoomKey, STREAMS_MAX, StreamId};
 pub use clip::Clip;
 pub use codec::{Codec, G711, Payload};
 pub use remote::{Remote, Rtcp};

@@ -1,9 +1,10 @@
-//! Sound for the mixer's legs and for our own telephones: UDP sockets, one thread, one beat of 20 ms.
+//! Sound for the mixer's legs and for our own telephones: UDP sockets, a thread for each core, a beat of 20 ms.
 //!
 //! The dull shell around [`mixer_media::Bridge`]: whatever decides about sound is there. [`Engine`] is the handle that
 //! programs hold; its methods never block, and nothing they do is waited for by the audio path.
 
 mod metrics;
+mod places;
 mod ports;
 mod socket;
 mod worker;
@@ -13,8 +14,8 @@ mod tests;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{self as std_mpsc, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -26,6 +27,7 @@ use rand_core::RngCore;
 use tokio::sync::mpsc;
 
 use metrics::Counters;
+use places::{Places, Way};
 use ports::Ports;
 use worker::{Order, Worker};
 
@@ -52,42 +54,85 @@ pub enum Report {
     Closed(StreamId, StreamStatistics),
 }
 
-/// Handle to the media worker; cheap to clone. The worker ends when the last handle is dropped.
+/// Worker threads at most, whatever the machine has.
+pub const WORKERS_MAX: usize = 64;
+/// A worker whose work takes more of its beats than this, in thousandths, is given no more calls: a late beat is heard by all.
+const BUSY_MAX_PERMILLE: u64 = 800;
+
+/// Handle to the media workers; cheap to clone. They end when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    orders: SyncSender<Order>,
+    workers: Arc<[Hand]>,
+    places: Arc<Mutex<Registry>>,
     ports: Arc<Ports>,
+}
+
+/// What the handle holds of a worker.
+#[derive(Debug)]
+struct Hand {
+    orders: SyncSender<Order>,
     counters: Arc<Counters>,
 }
 
+/// Where everything is. The lock is the handles' own: no worker ever waits for it.
+#[derive(Debug)]
+struct Registry {
+    places: Places,
+    gone: std_mpsc::Receiver<StreamId>,
+}
+
 impl Engine {
-    /// Starts the worker. Streams take even ports of `ports` (both ends included; the odd ones stay free for RTCP);
-    /// `(0, 0)` takes whatever port the system gives. `dscp`: 0–63, 46 is EF.
+    /// Starts one worker; see [`with_workers`](Self::with_workers).
     ///
     /// # Errors
     /// When the system refuses a thread or randomness.
     pub fn start(ports: (u16, u16), dscp: u8) -> io::Result<(Self, mpsc::Receiver<Report>)> {
-        let (orders, taken) = sync_channel(ORDERS_MAX);
+        Self::with_workers(1, ports, dscp)
+    }
+
+    /// Starts so many workers, 1 to [`WORKERS_MAX`]. Streams take even ports of `ports` (both ends included; the odd ones stay
+    /// free for RTCP); `(0, 0)` takes whatever port the system gives. `dscp`: 0–63, 46 is EF.
+    ///
+    /// # Errors
+    /// When the system refuses a thread or randomness.
+    pub fn with_workers(workers: usize, ports: (u16, u16), dscp: u8) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+        let workers = workers.clamp(1, WORKERS_MAX);
         let (reports, told) = mpsc::channel(REPORTS_MAX);
-        let counters = Arc::new(Counters::default());
-        // SSRCs and first sequence numbers must not be guessed (RFC 3550 section 5.1).
-        let seed = dialroom_host::OsRandom.next_u64();
+        let (went, gone) = std_mpsc::channel();
         let ports = Arc::new(Ports::new(ports, dscp));
-        let (shared, counted) = (Arc::clone(&ports), Arc::clone(&counters));
-        let worker = Worker::new(Clock::real(), Bridge::new(seed), taken, reports, shared, counted);
-        thread::Builder::new().name("media".into()).spawn(move || worker.run())?;
-        Ok((Self { orders, ports, counters }, told))
+        let mut hands = Vec::with_capacity(workers);
+        for number in 0..workers {
+            let (orders, taken) = sync_channel(ORDERS_MAX);
+            let counters = Arc::new(Counters::default());
+            // SSRCs and first sequence numbers must not be guessed (RFC 3550 section 5.1).
+            let bridge = Bridge::new(dialroom_host::OsRandom.next_u64());
+            let (reports, went) = (reports.clone(), went.clone());
+            let (shared, counted) = (Arc::clone(&ports), Arc::clone(&counters));
+            let worker = Worker::new(Clock::real(), bridge, taken, reports, went, shared, counted);
+            thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
+            hands.push(Hand { orders, counters });
+        }
+        let places = Arc::new(Mutex::new(Registry { places: Places::new(workers), gone }));
+        Ok((Self { workers: hands.into(), places, ports }, told))
     }
 
     /// Opens a stream on this address and returns its UDP port; reports (RTCP) use the one above it, once they are wanted.
     ///
     /// # Errors
-    /// When no port of the range is free, the system has no descriptor left, the address is not ours, or the worker takes no
-    /// more orders. Streams that are open go on.
+    /// When no port of the range is free, the system has no descriptor left, the address is not ours, or the machine has as
+    /// much sound to make as it can bear. Streams that are open go on.
     pub fn open(&self, stream: StreamId, local_ip: IpAddr) -> io::Result<u16> {
-        let socket = self.ports.bind(local_ip)?;
-        let port = socket.local_addr()?.port();
-        if self.order(Order::Open(stream, socket)) { Ok(port) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
+        let idle_enough = |worker: usize| self.workers[worker].counters.busy_permille() <= BUSY_MAX_PERMILLE;
+        let worker = self.registry().places.open(stream, idle_enough).ok_or_else(busy)?;
+        let opened = self.ports.bind(local_ip).and_then(|socket| {
+            let port = socket.local_addr()?.port();
+            let taken = self.order_to(worker, Order::Open(stream, socket));
+            if taken { Ok(port) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
+        });
+        if opened.is_err() {
+            self.registry().places.closed(stream);
+        }
+        opened
     }
 
     /// Where to send and how: sound flows from here on. Again with another remote after a re-INVITE.
@@ -112,17 +157,31 @@ impl Engine {
 
     /// From here on the stream hears and is heard in this room. Music stops; a prompt is played to its end first.
     pub fn join(&self, stream: StreamId, room: RoomKey) {
-        self.tell(Command::Join(stream, room));
+        // Held until all is ordered: what others order for this stream comes behind.
+        let mut registry = self.registry();
+        let Some(Way { from, to }) = registry.places.join(stream, room) else { return };
+        if from != to {
+            self.order_to(to, Order::Expect(stream));
+            self.order_to(from, Order::HandOver(stream, self.workers[to].orders.clone()));
+        }
+        self.order_to(to, Order::Bridge(Command::Join(stream, room)));
     }
 
     /// Out of its room.
     pub fn leave(&self, stream: StreamId) {
-        self.tell(Command::Leave(stream));
+        let mut registry = self.registry();
+        registry.places.leave(stream);
+        if let Some(worker) = registry.places.of(stream) {
+            self.order_to(worker, Order::Bridge(Command::Leave(stream)));
+        }
     }
 
     /// Plays these clips to all in the room, over the talk.
     pub fn play_to_room(&self, room: RoomKey, clips: Vec<Clip>) {
-        self.tell(Command::PlayToRoom(room, clips));
+        let registry = self.registry();
+        if let Some(worker) = registry.places.of_room(room) {
+            self.order_to(worker, Order::Bridge(Command::PlayToRoom(room, clips)));
+        }
     }
 
     /// The far end pressed a key (`0`–`9`, `*`, `#`, `A`–`D`), as signalling told; [`Report::Digit`] unless it came already.
@@ -149,24 +208,49 @@ impl Engine {
         self.tell(Command::Close(stream, after_playback));
     }
 
-    /// How the worker fares.
+    /// How the workers fare, all together.
     #[must_use]
     pub fn metrics(&self) -> EngineMetrics {
-        self.counters.read()
+        let mut sum = EngineMetrics::default();
+        self.workers.iter().for_each(|hand| hand.counters.add_to(&mut sum));
+        sum
     }
 
     fn tell(&self, command: Command) {
         self.order(Order::Bridge(command));
     }
 
-    fn order(&self, order: Order) -> bool {
-        match self.orders.try_send(order) {
+    /// Gives an order to the worker that has its stream. One for a stream that is gone does nothing.
+    fn order(&self, order: Order) {
+        let registry = self.registry();
+        if let Some(worker) = order.stream().and_then(|stream| registry.places.of(stream)) {
+            self.order_to(worker, order);
+        }
+    }
+
+    fn order_to(&self, worker: usize, order: Order) -> bool {
+        let Hand { orders, counters } = &self.workers[worker];
+        match orders.try_send(order) {
             Ok(()) => true,
             Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {
-                self.counters.refused_order();
-                tracing::error!(stream = ?order.stream(), "media worker takes no more orders; this one is lost");
+                counters.refused_order();
+                tracing::error!(stream = ?order.stream(), "a media worker takes no more orders; this one is lost");
                 false
             }
         }
     }
+
+    /// Where everything is, without those who are gone.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        let mut registry = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(stream) = registry.gone.try_recv() {
+            registry.places.closed(stream);
+        }
+        registry
+    }
+}
+
+fn busy() -> io::Error {
+    let message = "the sound of the calls that run takes most of every beat; another would be heard by all of them";
+    io::Error::new(io::ErrorKind::QuotaExceeded, message)
 }

@@ -1,5 +1,6 @@
 //! The real engine among real sockets on loopback. The telephones are a second engine, whose streams play and listen.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -59,8 +60,8 @@ fn pitch(n: u64) -> f64 {
 }
 
 /// Twenty legs in rooms of this size: each hears all others of his room and neither himself nor another room.
-fn everyone_hears_all_others(legs_per_room: u64) {
-    let ((ours, mut reports), (telephones, _theirs)) = (engine(), engine());
+fn everyone_hears_all_others(legs_per_room: u64, workers: usize) {
+    let ((ours, mut reports), (telephones, _theirs)) = (Engine::with_workers(workers, (0, 0), 46).unwrap(), engine());
     let ids: Vec<_> = (0..20).map(|n| call(&ours, &telephones, n)).collect();
     for id in &ids {
         telephones.music(*id, clip(pitch(id.0), 8000));
@@ -95,7 +96,7 @@ fn everyone_hears_all_others(legs_per_room: u64) {
     }
     let metrics = ours.metrics();
     println!(
-        "rooms of {legs_per_room}: others at least {softest:+.2} dB, own and strangers at most {loudest_wrong:.1} dB; \
+        "rooms of {legs_per_room}, {workers} workers: others at least {softest:+.2} dB, own and strangers at most {loudest_wrong:.1} dB; \
          {received} packets, {lost} lost or late, {concealed} frames concealed; beats late by {:?} of {:?} us, at most {}",
         metrics.lateness, LATENESS_BOUNDS_US, metrics.lateness_max_us
     );
@@ -105,12 +106,65 @@ fn everyone_hears_all_others(legs_per_room: u64) {
 
 #[test]
 fn twenty_in_one_room() {
-    everyone_hears_all_others(20);
+    everyone_hears_all_others(20, 1);
 }
 
 #[test]
 fn four_rooms_of_five() {
-    everyone_hears_all_others(5);
+    everyone_hears_all_others(5, 1);
+}
+
+#[test]
+fn rooms_of_several_workers() {
+    everyone_hears_all_others(5, 3);
+}
+
+/// Whatever is ordered while a stream is on its way to another worker is done, in order.
+#[test]
+fn a_stream_that_moves_loses_no_order() {
+    let (ours, mut reports) = Engine::with_workers(2, (0, 0), 46).unwrap();
+    let (telephones, _theirs) = engine();
+    let ids: Vec<_> = (0..8).map(|n| call(&ours, &telephones, n)).collect();
+    for round in 0..50 {
+        for id in &ids {
+            ours.join(*id, RoomKey((id.0 + round) % 2));
+            ours.pressed(*id, char::from_digit((round % 10) as u32, 10).unwrap());
+        }
+    }
+    for id in &ids {
+        ours.play(*id, vec![clip(500.0, 160)], id.0);
+        ours.close(*id, true);
+    }
+    let mut keys = HashMap::<StreamId, Vec<char>>::new();
+    let (mut played, mut closed) = (0, 0);
+    while closed < ids.len() {
+        for report in wait_for(&mut reports, |_| true) {
+            match report {
+                Report::Digit(id, key) => keys.entry(id).or_default().push(key),
+                Report::Played(..) => played += 1,
+                Report::Closed(..) => closed += 1,
+                Report::Keyed(_) | Report::Silent(..) => {}
+            }
+        }
+    }
+    // Keys of signalling that follow each other too fast for a hand are bounded; none may come twice or in another order.
+    for keys in keys.values() {
+        assert!(keys.windows(2).all(|pair| pair[0] != pair[1]), "{keys:?}");
+    }
+    assert_eq!((played, keys.len()), (ids.len(), ids.len()));
+    assert_eq!(ours.metrics().streams, 0);
+    assert!(ours.registry().places.of(ids[0]).is_none());
+}
+
+#[test]
+fn a_machine_that_is_busy_takes_no_more() {
+    let (ours, _reports) = engine();
+    ours.open(StreamId(1), LOOPBACK).unwrap();
+    (0..500).for_each(|_| ours.workers[0].counters.worked(BEAT));
+    let refused = ours.open(StreamId(2), LOOPBACK).unwrap_err();
+    assert!(refused.kind() == io::ErrorKind::QuotaExceeded && refused.to_string().contains("beat"), "{refused}");
+    ours.workers[0].counters.idle();
+    ours.open(StreamId(2), LOOPBACK).unwrap();
 }
 
 #[test]

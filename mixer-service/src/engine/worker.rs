@@ -1,13 +1,14 @@
-//! The thread that keeps the beat: takes orders between beats, and on each of them receives, mixes and sends.
+//! A thread that keeps the beat: takes orders between beats, and on each of them receives, mixes and sends. A stream that joins
+//! a room of another worker goes there whole, with its sockets; sound never passes from thread to thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self as std_mpsc, Receiver, RecvTimeoutError, SyncSender, TrySendError as TryArrive};
 use std::time::Instant;
 
 use dialroom_host::Clock;
-use mixer_media::{BEAT, Bridge, Command, Frame, Input, Output, Rtcp, StreamId};
+use mixer_media::{BEAT, Bridge, Command, Frame, Input, Moving, Output, Rtcp, StreamId};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -29,6 +30,8 @@ const RARE_LOOK_EVERY: usize = 8;
 const EARLY_DATAGRAMS_MAX: usize = 1_024;
 /// Reports held back while the program takes none; digits of every stream for a while. Beyond that they are lost and counted.
 const HELD_BACK_MAX: usize = 65_536;
+/// Orders held for a stream that is on its way here: far more than a call gives in the milliseconds that it takes.
+const HELD_ORDERS_MAX: usize = 1_024;
 
 /// What the handle asks of the worker.
 #[derive(Debug)]
@@ -36,12 +39,30 @@ pub(super) enum Order {
     Open(StreamId, UdpSocket),
     Listen(StreamId, mpsc::Sender<Frame>),
     Bridge(Command),
+    /// A stream goes to another worker.
+    HandOver(StreamId, SyncSender<Self>),
+    /// A stream is on its way here: what is ordered for it waits until it has come.
+    Expect(StreamId),
+    /// Here it is.
+    Arrive(Box<Arrival>),
+    /// It does not come: it was gone before it could leave.
+    Forget(StreamId),
+}
+
+/// A stream that has left another worker.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    line: Line,
+    moving: Moving,
 }
 
 impl Order {
     pub(super) fn stream(&self) -> Option<StreamId> {
         match self {
-            Self::Open(id, _) | Self::Listen(id, _) => Some(*id),
+            Self::Open(id, _) | Self::Listen(id, _) | Self::HandOver(id, _) | Self::Expect(id) | Self::Forget(id) => {
+                Some(*id)
+            }
+            Self::Arrive(arrival) => Some(arrival.line.id),
             Self::Bridge(Command::PlayToRoom(..)) => None,
             Self::Bridge(
                 Command::Open(id)
@@ -70,6 +91,12 @@ pub(super) struct Worker {
     counters: Arc<Counters>,
     /// Counts beats, to take turns by.
     turn: usize,
+    /// What was ordered for streams that are on their way here.
+    expected: HashMap<StreamId, Vec<Order>>,
+    /// Messages about streams that leave, for which their next worker had no room yet.
+    leaving: Vec<(SyncSender<Order>, Order)>,
+    /// Tells the handle that a stream is no more.
+    gone: std_mpsc::Sender<StreamId>,
 }
 
 /// The sockets, in a row to go along on each beat.
@@ -79,6 +106,7 @@ struct Lines {
     by_stream: HashMap<StreamId, usize>,
 }
 
+#[derive(Debug)]
 struct Line {
     id: StreamId,
     socket: UdpSocket,
@@ -104,12 +132,14 @@ impl Worker {
         bridge: Bridge,
         orders: Receiver<Order>,
         reports: mpsc::Sender<Report>,
+        gone: std_mpsc::Sender<StreamId>,
         ports: Arc<Ports>,
         counters: Arc<Counters>,
     ) -> Self {
         let desk = Desk { reports, held_back: VecDeque::new(), counters: Arc::clone(&counters) };
         let (lines, mailbox) = (Lines::default(), Mailbox::default());
-        Self { clock, bridge, orders, lines, desk, mailbox, ports, counters, turn: 0 }
+        let (expected, leaving) = (HashMap::new(), Vec::new());
+        Self { clock, bridge, orders, lines, desk, mailbox, ports, counters, turn: 0, expected, leaving, gone }
     }
 
     /// Works until no handle is left. Without streams it waits for an order and does nothing else.
@@ -132,13 +162,16 @@ impl Worker {
     fn next_order(&mut self, now: Instant, next_beat: Option<Instant>) -> Result<Option<Order>, NoHandleLeft> {
         let patience = match next_beat {
             Some(due) => due - now,
-            None if self.desk.held_back.is_empty() => return self.orders.recv().map(Some).map_err(|_| NoHandleLeft),
+            None if self.desk.held_back.is_empty() && self.leaving.is_empty() => {
+                return self.orders.recv().map(Some).map_err(|_| NoHandleLeft);
+            }
             None => BEAT,
         };
         match self.orders.recv_timeout(patience) {
             Ok(order) => Ok(Some(order)),
             Err(RecvTimeoutError::Timeout) => {
                 self.desk.hand_over();
+                self.send_off();
                 Ok(None)
             }
             Err(RecvTimeoutError::Disconnected) => Err(NoHandleLeft),
@@ -146,6 +179,16 @@ impl Worker {
     }
 
     fn obey(&mut self, order: Order) -> Option<Instant> {
+        if let Some(held) = order.stream().and_then(|id| self.expected.get_mut(&id))
+            && !matches!(order, Order::Arrive(_) | Order::Forget(_))
+        {
+            if held.len() < HELD_ORDERS_MAX {
+                held.push(order);
+            } else {
+                self.counters.refused_order();
+            }
+            return self.drain();
+        }
         let command = match order {
             Order::Open(id, socket) => {
                 self.lines.add(id, socket);
@@ -157,6 +200,22 @@ impl Worker {
                 }
                 return self.drain();
             }
+            Order::HandOver(id, next) => {
+                let leaves = self.lines.remove(id).zip(self.bridge.give_up(id));
+                let message = leaves.map(|(line, moving)| Order::Arrive(Box::new(Arrival { line, moving })));
+                self.leaving.push((next, message.unwrap_or(Order::Forget(id))));
+                self.send_off();
+                return self.drain();
+            }
+            Order::Forget(id) => {
+                self.expected.remove(&id);
+                return self.drain();
+            }
+            Order::Expect(id) => {
+                self.expected.entry(id).or_default();
+                return self.drain();
+            }
+            Order::Arrive(arrival) => return self.welcome(*arrival),
             Order::Bridge(command) => command,
         };
         if let Command::Connect(id, remote) = &command {
@@ -167,6 +226,25 @@ impl Worker {
         }
         self.bridge.handle(self.clock.instant(), Input::Command(command));
         self.drain()
+    }
+
+    /// Streams that leave go as soon as the other worker takes the message.
+    fn send_off(&mut self) {
+        for (next, message) in std::mem::take(&mut self.leaving) {
+            // A worker that has ended did so with the last handle: nobody is left to hear of its streams.
+            if let Err(TryArrive::Full(message)) = next.try_send(message) {
+                self.leaving.push((next, message));
+            }
+        }
+    }
+
+    /// A stream has come from another worker; what was ordered for it meanwhile is done now.
+    fn welcome(&mut self, Arrival { line, moving }: Arrival) -> Option<Instant> {
+        let held = self.expected.remove(&line.id).unwrap_or_default();
+        self.lines.seat(line);
+        self.bridge.take_in(self.clock.instant(), moving);
+        let next_beat = self.drain();
+        held.into_iter().fold(next_beat, |_, order| self.obey(order))
     }
 
     /// From here on the stream's datagrams are taken. What came before its far end was known is nobody's.
@@ -201,6 +279,8 @@ impl Worker {
         for line in &mut self.lines.row {
             line.let_hear(&self.bridge);
         }
+        self.send_off();
+        self.counters.worked(self.clock.instant().saturating_duration_since(now));
         next_beat
     }
 
@@ -232,9 +312,14 @@ impl Worker {
                 Output::Closed(id, statistics) => {
                     self.lines.remove(id);
                     self.counters.streams(self.lines.row.len());
+                    // Without a handle nobody asks where it was.
+                    let _ = self.gone.send(id);
                     Report::Closed(id, statistics)
                 }
                 Output::Wait(next_beat) => {
+                    if next_beat.is_none() {
+                        self.counters.idle();
+                    }
                     self.desk.hand_over();
                     return next_beat;
                 }
@@ -249,18 +334,24 @@ struct NoHandleLeft;
 
 impl Lines {
     fn add(&mut self, id: StreamId, socket: UdpSocket) {
-        self.by_stream.entry(id).or_insert_with(|| {
-            self.row.push(Line { id, socket, connected: false, second_looks: 0, rtcp: None, ear: None });
-            self.row.len() - 1
+        self.seat(Line { id, socket, connected: false, second_looks: 0, rtcp: None, ear: None });
+    }
+
+    fn seat(&mut self, line: Line) {
+        let row = &mut self.row;
+        self.by_stream.entry(line.id).or_insert_with(|| {
+            row.push(line);
+            row.len() - 1
         });
     }
 
-    fn remove(&mut self, id: StreamId) {
-        let Some(index) = self.by_stream.remove(&id) else { return };
-        self.row.swap_remove(index);
+    fn remove(&mut self, id: StreamId) -> Option<Line> {
+        let index = self.by_stream.remove(&id)?;
+        let line = self.row.swap_remove(index);
         if let Some(moved) = self.row.get(index) {
             self.by_stream.insert(moved.id, index);
         }
+        Some(line)
     }
 
     fn of(&mut self, id: StreamId) -> Option<&mut Line> {
