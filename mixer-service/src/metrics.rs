@@ -148,6 +148,8 @@ pub(crate) fn engine_text(counts: &EngineMetrics) -> String {
     plain(&mut text, "counter", "beats_skipped_total", "Beats left out: the machine slept.", counts.beats_skipped);
     plain(&mut text, "gauge", "beat_lateness_max_us", "The latest beat, microseconds.", counts.lateness_max_us);
     plain(&mut text, "counter", "rtp_unsent_total", "Packets the system did not take.", counts.packets_unsent);
+    let help = "Packets to a shared port from where no call comes.";
+    plain(&mut text, "counter", "rtp_stray_total", help, counts.packets_stray);
     plain(&mut text, "counter", "orders_refused_total", "Orders to the worker refused.", counts.orders_refused);
     plain(&mut text, "counter", "reports_lost_total", "Reports of the worker lost.", counts.reports_lost);
     let bounds = LATENESS_BOUNDS_US.iter().map(ToString::to_string).chain(["more".to_owned()]);

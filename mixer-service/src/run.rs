@@ -4,7 +4,7 @@
 //! decide, do what it says. Nothing here decides anything.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -278,7 +278,7 @@ impl Desk {
     fn perform(&self, action: Action) -> Option<Happened> {
         let Self { sip, engine, prompts, .. } = self;
         match action {
-            Action::Answer { call, stream, local } => match engine.open(stream, local) {
+            Action::Answer { call, stream, local, shared } => match open(engine, stream, local, shared) {
                 Ok(port) => {
                     sip.name(call, stream.0);
                     sip.answer(call, LocalMedia { ip: local, port });
@@ -313,6 +313,10 @@ impl Desk {
         }
         None
     }
+}
+
+fn open(engine: &Engine, stream: crate::engine::StreamId, local: IpAddr, shared: bool) -> std::io::Result<u16> {
+    if shared { engine.open_shared(stream, local) } else { engine.open(stream, local) }
 }
 
 fn now(clock: &Clock) -> Now {

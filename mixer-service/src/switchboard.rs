@@ -65,6 +65,8 @@ struct Leg {
     source: SocketAddr,
     /// Whether its trunk's keys come in the sound.
     in_band_digits: bool,
+    /// Whether its sound comes to the port that all calls of its trunk share.
+    shared_port: bool,
     /// Our address as the caller reaches it.
     local: IpAddr,
     stage: Stage,
@@ -111,8 +113,8 @@ pub(crate) enum Happened {
 /// Something to do.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Action {
-    /// Open a stream on this address and answer the call with its port.
-    Answer { call: CallKey, stream: StreamId, local: IpAddr },
+    /// Open a stream on this address, perhaps on the port that calls share, and answer the call with its port.
+    Answer { call: CallKey, stream: StreamId, local: IpAddr, shared: bool },
     /// Refuse the call, with words for the caller and a code for the audit log.
     Refuse { call: CallKey, status: u16, reason: &'static str, code: &'static str },
     /// Ask whether the other side is still there; if it is not, signalling ends the call.
@@ -276,6 +278,7 @@ impl Switchboard {
         let trunk = peer.and_then(|peer| trunks::trunk(&self.settings, peer));
         let caller = believed(&self.settings, trunk, headers);
         let in_band_digits = trunk.is_some_and(|trunk| trunk.in_band_digits);
+        let shared_port = trunk.is_some_and(|trunk| trunk.shared_media_port);
         let trunk = trunk.map(|trunk| trunk.name.as_str());
         let door = peer.and_then(|peer| self.doors.of_trunk.get(&peer)).unwrap_or(&self.doors.usual);
         let along = door.dialled_along(called.as_str()).to_owned();
@@ -290,7 +293,7 @@ impl Switchboard {
             tracing::info!(%source, trunk, number, ?trust, why = caller.why, room_dialled = !along.is_empty(), "call arrives");
         });
         let (stage, conference, held) = (Stage::Asked, None, false);
-        self.legs.insert(id, Leg { call, source, in_band_digits, local, stage, conference, held, span });
+        self.legs.insert(id, Leg { call, source, in_band_digits, shared_port, local, stage, conference, held, span });
         self.calls.insert(call, id);
         let call = Call { caller: caller.number, trust: caller.trust, dialled_along: along };
         self.tell(now, Input::Call(id, call));
@@ -436,7 +439,8 @@ impl Switchboard {
     fn answer(&mut self, id: LegId) {
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.stage == Stage::Asked) else { return };
         leg.stage = Stage::Answered;
-        self.actions.push(Action::Answer { call: leg.call, stream: stream_of(id), local: leg.local });
+        let (local, shared) = (leg.local, leg.shared_port);
+        self.actions.push(Action::Answer { call: leg.call, stream: stream_of(id), local, shared });
     }
 
     fn refuse(&mut self, id: LegId, refusal: Refusal) {

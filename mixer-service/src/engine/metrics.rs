@@ -27,6 +27,8 @@ pub struct EngineMetrics {
     pub lateness_max_us: u64,
     /// Datagrams that the system did not take.
     pub packets_unsent: u64,
+    /// Datagrams to a shared port from where no call comes.
+    pub packets_stray: u64,
     /// Streams without reports (RTCP), because the port beside theirs was not to be had.
     pub streams_without_reports: u64,
     /// Orders refused because too many were waiting.
@@ -52,6 +54,7 @@ pub(super) struct Counters {
     lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],
     lateness_max_us: AtomicU64,
     packets_unsent: AtomicU64,
+    packets_stray: AtomicU64,
     streams_without_reports: AtomicU64,
     orders_refused: AtomicU64,
     reports_lost: AtomicU64,
@@ -93,6 +96,10 @@ impl Counters {
         self.packets_unsent.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn stray_packet(&self) {
+        self.packets_stray.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn without_reports(&self) {
         self.streams_without_reports.fetch_add(1, Ordering::Relaxed);
     }
@@ -116,6 +123,7 @@ impl Counters {
         sum.lateness.iter_mut().zip(&self.lateness).for_each(|(sum, counter)| *sum += value(counter));
         sum.lateness_max_us = sum.lateness_max_us.max(value(&self.lateness_max_us));
         sum.packets_unsent += value(&self.packets_unsent);
+        sum.packets_stray += value(&self.packets_stray);
         sum.streams_without_reports += value(&self.streams_without_reports);
         sum.orders_refused += value(&self.orders_refused);
         sum.reports_lost += value(&self.reports_lost);

@@ -6,6 +6,7 @@
 mod metrics;
 mod places;
 mod ports;
+mod shared;
 mod socket;
 mod worker;
 
@@ -13,7 +14,7 @@ mod worker;
 mod tests;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{self as std_mpsc, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -79,6 +80,8 @@ struct Hand {
 struct Registry {
     places: Places,
     gone: std_mpsc::Receiver<StreamId>,
+    /// The ports that calls share, as the worker with these numbers them.
+    shared: Vec<SocketAddr>,
 }
 
 impl Engine {
@@ -108,11 +111,12 @@ impl Engine {
             let bridge = Bridge::new(dialroom_host::OsRandom.next_u64());
             let (reports, went) = (reports.clone(), went.clone());
             let (shared, counted) = (Arc::clone(&ports), Arc::clone(&counters));
-            let worker = Worker::new(Clock::real(), bridge, taken, reports, went, shared, counted);
-            thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
+            thread::Builder::new()
+                .name(format!("media-{number}"))
+                .spawn(move || Worker::new(Clock::real(), bridge, taken, reports, went, shared, counted).run())?;
             hands.push(Hand { orders, counters });
         }
-        let places = Arc::new(Mutex::new(Registry { places: Places::new(workers), gone }));
+        let places = Arc::new(Mutex::new(Registry { places: Places::new(workers), gone, shared: Vec::new() }));
         Ok((Self { workers: hands.into(), places, ports }, told))
     }
 
@@ -133,6 +137,39 @@ impl Engine {
             self.registry().places.closed(stream);
         }
         opened
+    }
+
+    /// The same on a port that the calls of a telephone system share. Datagrams are told apart by their source, which must be
+    /// the address that [`connect`](Self::connect) names.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn open_shared(&self, stream: StreamId, local_ip: IpAddr) -> io::Result<u16> {
+        let mut registry = self.registry();
+        if self.workers[places::PINNED].counters.busy_permille() > BUSY_MAX_PERMILLE {
+            return Err(busy());
+        }
+        let known = registry.shared.iter().position(|at| at.ip() == local_ip);
+        let number = match known {
+            Some(number) => number,
+            None => self.share(&mut registry, self.ports.bind(local_ip)?)?,
+        };
+        if !self.order_to(places::PINNED, Order::OpenShared(stream, number)) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        registry.places.open_pinned(stream);
+        Ok(registry.shared[number].port())
+    }
+
+    fn share(&self, registry: &mut Registry, sound: UdpSocket) -> io::Result<usize> {
+        ports::widen(&sound);
+        let at = sound.local_addr()?;
+        let reports = self.ports.bind_beside(&sound).ok();
+        if !self.order_to(places::PINNED, Order::Share(sound, reports)) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        registry.shared.push(at);
+        Ok(registry.shared.len() - 1)
     }
 
     /// Where to send and how: sound flows from here on. Again with another remote after a re-INVITE.
@@ -159,12 +196,13 @@ impl Engine {
     pub fn join(&self, stream: StreamId, room: RoomKey) {
         // Held until all is ordered: what others order for this stream comes behind.
         let mut registry = self.registry();
-        let Some(Way { from, to }) = registry.places.join(stream, room) else { return };
-        if from != to {
-            self.order_to(to, Order::Expect(stream));
-            self.order_to(from, Order::HandOver(stream, self.workers[to].orders.clone()));
+        for Way { stream, from, to } in registry.places.join(stream, room) {
+            if from != to {
+                self.order_to(to, Order::Expect(stream));
+                self.order_to(from, Order::HandOver(stream, self.workers[to].orders.clone()));
+            }
+            self.order_to(to, Order::Bridge(Command::Join(stream, room)));
         }
-        self.order_to(to, Order::Bridge(Command::Join(stream, room)));
     }
 
     /// Out of its room.

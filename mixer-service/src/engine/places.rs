@@ -6,6 +6,9 @@ use std::collections::HashMap;
 
 use mixer_media::{RoomKey, StreamId};
 
+/// The worker that has the shared ports. Who talks through one stays there, and his room comes to him.
+pub(super) const PINNED: usize = 0;
+
 /// Where everything is.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -19,6 +22,7 @@ pub(super) struct Places {
 struct Seat {
     worker: usize,
     room: Option<RoomKey>,
+    pinned: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +31,10 @@ struct Room {
     members: usize,
 }
 
-/// Where somebody was who joins a room, and where he has to be.
+/// Where a stream is that is to be in a room, and where it has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
+    pub(super) stream: StreamId,
     pub(super) from: usize,
     pub(super) to: usize,
 }
@@ -46,7 +51,7 @@ impl Places {
             return Some(seat.worker);
         }
         let worker = (0..self.counts.len()).filter(|&worker| may_take_more(worker)).min_by_key(|&w| self.counts[w])?;
-        self.streams.insert(id, Seat { worker, room: None });
+        self.streams.insert(id, Seat { worker, room: None, pinned: false });
         self.counts[worker] += 1;
         Some(worker)
     }
@@ -61,20 +66,43 @@ impl Places {
         self.rooms.get(&key).map(|room| room.worker)
     }
 
-    /// Where a stream that joins a room is to go. A new room is with its first member, unless another worker has clearly less
-    /// to do: going there would change nothing.
-    pub(super) fn join(&mut self, id: StreamId, key: RoomKey) -> Option<Way> {
+    /// A stream on a shared port.
+    pub(super) fn open_pinned(&mut self, id: StreamId) {
+        self.streams.insert(id, Seat { worker: PINNED, room: None, pinned: true });
+        self.counts[PINNED] += 1;
+    }
+
+    /// Who goes where when a stream joins a room: as a rule the stream alone. A new room is with its first member, unless
+    /// another worker has clearly less to do: going there would change nothing. The first who is pinned brings the whole room to
+    /// his place.
+    pub(super) fn join(&mut self, id: StreamId, key: RoomKey) -> Vec<Way> {
         self.leave(id);
-        let from = self.of(id)?;
+        let Some(&Seat { worker: from, pinned, .. }) = self.streams.get(&id) else { return Vec::new() };
         let least = (0..self.counts.len()).min_by_key(|&worker| self.counts[worker]).unwrap_or(from);
-        let first = if self.counts[from] <= self.counts[least] + 1 { from } else { least };
+        let first = if pinned || self.counts[from] <= self.counts[least] + 1 { from } else { least };
         let room = self.rooms.entry(key).or_insert(Room { worker: first, members: 0 });
         room.members += 1;
-        let to = room.worker;
-        self.streams.insert(id, Seat { worker: to, room: Some(key) });
+        let before = room.worker;
+        let to = if pinned { PINNED } else { before };
+        room.worker = to;
+        let mut ways = vec![self.sit(id, key, to)];
+        if before != to {
+            let members = self.streams.iter().filter(|(other, seat)| **other != id && seat.room == Some(key));
+            let members: Vec<_> = members.map(|(member, _)| *member).collect();
+            ways.extend(members.into_iter().map(|member| self.sit(member, key, to)));
+        }
+        ways
+    }
+
+    fn sit(&mut self, stream: StreamId, key: RoomKey, to: usize) -> Way {
+        let mut from = to;
+        if let Some(seat) = self.streams.get_mut(&stream) {
+            from = std::mem::replace(&mut seat.worker, to);
+            seat.room = Some(key);
+        }
         self.counts[from] -= 1;
         self.counts[to] += 1;
-        Some(Way { from, to })
+        Way { stream, from, to }
     }
 
     /// A stream leaves its room, and a room that is empty is no more.
@@ -114,7 +142,7 @@ mod tests {
         let mut places = places(3, 9);
         assert_eq!(places.counts, [3, 3, 3]);
         for n in 0..9 {
-            let way = places.join(StreamId(n), RoomKey(n / 3)).unwrap();
+            let [way] = places.join(StreamId(n), RoomKey(n / 3))[..] else { panic!() };
             assert_eq!(Some(way.to), places.of_room(RoomKey(n / 3)), "{n}");
             assert_eq!(places.of(StreamId(n)), Some(way.to));
         }
@@ -125,11 +153,27 @@ mod tests {
     fn a_new_room_goes_where_there_is_clearly_less_to_do() {
         let mut places = places(2, 4);
         for n in [0, 2, 1] {
-            places.join(StreamId(n), RoomKey(1)).unwrap();
+            places.join(StreamId(n), RoomKey(1));
         }
         assert_eq!(places.counts, [3, 1]);
-        places.open(StreamId(9), |worker| worker == 0).unwrap();
-        assert_eq!(places.join(StreamId(9), RoomKey(2)), Some(Way { from: 0, to: 1 }));
+        let stream = StreamId(9);
+        places.open(stream, |worker| worker == 0).unwrap();
+        assert_eq!(places.join(stream, RoomKey(2)), [Way { stream, from: 0, to: 1 }]);
+    }
+
+    #[test]
+    fn who_is_pinned_brings_the_room_to_him() {
+        let mut places = places(2, 4);
+        for n in [1, 3] {
+            places.join(StreamId(n), RoomKey(1));
+        }
+        assert_eq!(places.of_room(RoomKey(1)), Some(1));
+        places.open_pinned(StreamId(9));
+        let mut ways = places.join(StreamId(9), RoomKey(1));
+        ways.sort_by_key(|way| way.stream);
+        let way = |n, from| Way { stream: StreamId(n), from, to: PINNED };
+        assert_eq!(ways, [way(1, 1), way(3, 1), way(9, 0)]);
+        assert_eq!((places.counts.as_slice(), places.of_room(RoomKey(1))), (&[5, 0][..], Some(PINNED)));
     }
 
     #[test]
@@ -144,14 +188,14 @@ mod tests {
     fn nothing_is_left_of_who_is_gone() {
         let mut places = places(2, 6);
         for n in 0..6 {
-            places.join(StreamId(n), RoomKey(n % 4)).unwrap();
-            places.join(StreamId(n), RoomKey(9)).unwrap();
+            places.join(StreamId(n), RoomKey(n % 4));
+            places.join(StreamId(n), RoomKey(9));
         }
         assert_eq!(places.rooms.len(), 1);
         (0..6).for_each(|n| places.closed(StreamId(n)));
         places.closed(StreamId(0));
         assert!(places.streams.is_empty() && places.rooms.is_empty());
         assert_eq!(places.counts, [0, 0]);
-        assert_eq!((places.join(StreamId(1), RoomKey(1)), places.of(StreamId(1))), (None, None));
+        assert_eq!((places.join(StreamId(1), RoomKey(1)), places.of(StreamId(1))), (vec![], None));
     }
 }

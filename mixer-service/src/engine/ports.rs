@@ -65,6 +65,26 @@ impl Ports {
     }
 }
 
+/// What the kernel keeps of a shared port's datagrams between two beats: two thousand calls' sound, several times over.
+const SHARED_BUFFER_BYTES: usize = 8 << 20;
+
+/// Asks for a buffer that holds many calls' sound; the system gives what it allows.
+pub(super) fn widen(socket: &UdpSocket) {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::socket::{setsockopt, sockopt::RcvBufForce, sockopt::SndBufForce};
+        let widened = setsockopt(socket, RcvBufForce, &SHARED_BUFFER_BYTES);
+        if widened.and_then(|()| setsockopt(socket, SndBufForce, &SHARED_BUFFER_BYTES)).is_ok() {
+            return;
+        }
+    }
+    let socket = socket2::SockRef::from(socket);
+    let widened = socket.set_recv_buffer_size(SHARED_BUFFER_BYTES);
+    if let Err(error) = widened.and_then(|()| socket.set_send_buffer_size(SHARED_BUFFER_BYTES)) {
+        tracing::warn!(%error, "the shared media port has a small buffer: many calls at once may lose sound; raise net.core.rmem_max and wmem_max");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;

@@ -87,6 +87,171 @@ impl Mailbox {
     }
 }
 
+/// Datagrams that pass the kernel together.
+pub(super) const BATCH: usize = 64;
+
+/// Datagrams taken together, over and over into the same memory.
+pub(super) struct Batch {
+    datagrams: Box<[[u8; DATAGRAM_MAX]; BATCH]>,
+    taken: Vec<(Instant, SocketAddr, usize)>,
+    #[cfg(target_os = "linux")]
+    headers: nix::sys::socket::MultiHeaders<nix::sys::socket::SockaddrStorage>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            datagrams: Box::new([[0; DATAGRAM_MAX]; BATCH]),
+            taken: Vec::with_capacity(BATCH),
+            #[cfg(target_os = "linux")]
+            headers: fresh_headers(),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn fresh_headers() -> nix::sys::socket::MultiHeaders<nix::sys::socket::SockaddrStorage> {
+    nix::sys::socket::MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(nix::sys::time::TimeSpec)))
+}
+
+impl Batch {
+    /// Takes what has come, [`BATCH`] at most; `true` when there may be more.
+    #[cfg(target_os = "linux")]
+    pub(super) fn take(&mut self, socket: &UdpSocket, (now, wall): (Instant, DateTime<Utc>)) -> bool {
+        use std::io::IoSliceMut;
+        use std::os::fd::AsRawFd;
+
+        use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmmsg};
+
+        self.taken.clear();
+        let mut parts = self.datagrams.each_mut().map(|datagram| [IoSliceMut::new(datagram)]);
+        let handle = socket.as_raw_fd();
+        let mut without_time = false;
+        if let Ok(messages) = recvmmsg(handle, &mut self.headers, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+            for message in messages {
+                let mut waited_for = None;
+                for control in message.cmsgs().into_iter().flatten() {
+                    if let ControlMessageOwned::ScmTimestampns(time) = control {
+                        waited_for = Some(waited(wall, time.tv_sec(), time.tv_nsec()));
+                    }
+                }
+                without_time |= waited_for.is_none();
+                let arrival = now.checked_sub(waited_for.unwrap_or_default()).unwrap_or(now);
+                // One without a source cannot be; if it comes all the same, it counts as empty.
+                let source = message.address.as_ref().and_then(address);
+                let len = if source.is_some() { message.bytes } else { 0 };
+                self.taken.push((arrival, source.unwrap_or_else(|| ([0; 4], 0).into()), len));
+            }
+        }
+        if without_time {
+            // The kernel has shortened the room for the next time.
+            self.headers = fresh_headers();
+        }
+        self.taken.len() == BATCH
+    }
+
+    /// Takes what has come, [`BATCH`] at most; `true` when there may be more.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn take(&mut self, socket: &UdpSocket, (now, _): (Instant, DateTime<Utc>)) -> bool {
+        self.taken.clear();
+        for datagram in self.datagrams.iter_mut() {
+            match socket.recv_from(datagram) {
+                Ok((len, source)) => self.taken.push((now, source, len)),
+                Err(_) => break,
+            }
+        }
+        self.taken.len() == BATCH
+    }
+
+    /// How many were taken last.
+    pub(super) fn len(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// What was taken last, each with the instant of its arrival and its source.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = (Instant, SocketAddr, &[u8])> {
+        let taken = self.taken.iter().zip(self.datagrams.iter());
+        taken.map(|((arrival, source, len), datagram)| (*arrival, *source, &datagram[..*len]))
+    }
+}
+
+/// Datagrams that leave together.
+pub(super) struct Bundle {
+    datagrams: Box<[[u8; DATAGRAM_MAX]; BATCH]>,
+    waiting: Vec<(SocketAddr, usize)>,
+    #[cfg(target_os = "linux")]
+    headers: nix::sys::socket::MultiHeaders<nix::sys::socket::SockaddrStorage>,
+}
+
+impl Default for Bundle {
+    fn default() -> Self {
+        Self {
+            datagrams: Box::new([[0; DATAGRAM_MAX]; BATCH]),
+            waiting: Vec::with_capacity(BATCH),
+            #[cfg(target_os = "linux")]
+            headers: nix::sys::socket::MultiHeaders::preallocate(BATCH, None),
+        }
+    }
+}
+
+impl Bundle {
+    /// Adds one; `true` when it is full. One that is too long, or one too many, is left out.
+    pub(super) fn add(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
+        let place = self.datagrams.get_mut(self.waiting.len()).and_then(|place| place.get_mut(..datagram.len()));
+        if let Some(place) = place {
+            place.copy_from_slice(datagram);
+            self.waiting.push((to, datagram.len()));
+        }
+        self.waiting.len() == BATCH
+    }
+
+    /// Sends all of them; gives how many the system did not take.
+    #[cfg(target_os = "linux")]
+    pub(super) fn send(&mut self, socket: &UdpSocket) -> usize {
+        use std::io::IoSlice;
+        use std::os::fd::AsRawFd;
+
+        use nix::sys::socket::{MsgFlags, SockaddrStorage, sendmmsg};
+
+        let (mut at, mut unsent) = (0, 0);
+        while at < self.waiting.len() {
+            let waiting = &self.waiting[at..];
+            let datagrams = &self.datagrams[at..];
+            let parts: [[IoSlice<'_>; 1]; BATCH] = std::array::from_fn(|n| {
+                let part = datagrams.get(n).zip(waiting.get(n)).map_or(&[][..], |(bytes, (_, len))| &bytes[..*len]);
+                [IoSlice::new(part)]
+            });
+            let to: [Option<SockaddrStorage>; BATCH] =
+                std::array::from_fn(|n| waiting.get(n).map(|(to, _)| SockaddrStorage::from(*to)));
+            let count = waiting.len();
+            let sent = sendmmsg(
+                socket.as_raw_fd(),
+                &mut self.headers,
+                &parts[..count],
+                &to[..count],
+                [],
+                MsgFlags::MSG_DONTWAIT,
+            )
+            .map_or(0, Iterator::count);
+            at += sent;
+            if sent < count {
+                // The one at which it stopped is lost, as on a full line; those behind it go on.
+                at += 1;
+                unsent += 1;
+            }
+        }
+        self.waiting.clear();
+        unsent
+    }
+
+    /// Sends all of them; gives how many the system did not take.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn send(&mut self, socket: &UdpSocket) -> usize {
+        let all = self.waiting.drain(..).zip(self.datagrams.iter());
+        all.filter(|((to, len), datagram)| !send(socket, *to, &datagram[..*len])).count()
+    }
+}
+
 /// How long a datagram waited that arrived at this wall time.
 #[cfg(target_os = "linux")]
 fn waited(wall: DateTime<Utc>, seconds: i64, nanoseconds: i64) -> Duration {

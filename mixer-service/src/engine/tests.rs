@@ -119,6 +119,52 @@ fn rooms_of_several_workers() {
     everyone_hears_all_others(5, 3);
 }
 
+/// Five rooms of four in which half the legs share a port: each hears all others, whichever way his sound passes.
+#[test]
+fn calls_that_share_a_port_are_told_apart() {
+    let ((ours, mut reports), (telephones, _theirs)) = (Engine::with_workers(2, (0, 0), 46).unwrap(), engine());
+    let ids: Vec<_> = (0..20).map(StreamId).collect();
+    let mut shared = std::collections::BTreeSet::new();
+    for &id in &ids {
+        let port = if id.0.is_multiple_of(2) {
+            let port = ours.open_shared(id, LOOPBACK).unwrap();
+            shared.insert(port);
+            port
+        } else {
+            ours.open(id, LOOPBACK).unwrap()
+        };
+        let theirs = telephones.open(id, LOOPBACK).unwrap();
+        ours.connect(id, remote(theirs, Codec::ALaw));
+        telephones.connect(id, remote(port, Codec::ALaw));
+        telephones.music(id, clip(pitch(id.0), 8000));
+        ours.join(id, RoomKey(id.0 / 4));
+    }
+    assert_eq!(shared.len(), 1);
+    let stranger = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    for _ in 0..100 {
+        stranger.send_to(&[0x80; 172], (LOOPBACK, *shared.first().unwrap())).unwrap();
+    }
+    let mut ears: Vec<_> = ids.iter().map(|id| telephones.listen(*id)).collect();
+    let heard: Vec<Vec<i16>> = thread::scope(|scope| {
+        let listening: Vec<_> =
+            ears.iter_mut().map(|ear| scope.spawn(|| listen_for(ear, 100).split_off(50 * FRAME_SAMPLES))).collect();
+        listening.into_iter().map(|listening| listening.join().unwrap()).collect()
+    });
+    for (listener, heard) in (0..).zip(&heard) {
+        for speaker in 0..20 {
+            let level = pitch_level_db(heard, pitch(speaker)) + 30.0;
+            let hears = listener != speaker && listener / 4 == speaker / 4;
+            assert!(if hears { level > -6.0 } else { level < -20.0 }, "{speaker} to {listener}: {level} dB");
+        }
+    }
+    assert_eq!(ours.metrics().packets_stray, 100);
+    ids.iter().for_each(|id| ours.close(*id, false));
+    for _ in &ids {
+        wait_for(&mut reports, |report| matches!(report, Report::Closed(..)));
+    }
+    assert_eq!(ours.metrics().packets_unsent, 0);
+}
+
 /// Whatever is ordered while a stream is on its way to another worker is done, in order.
 #[test]
 fn a_stream_that_moves_loses_no_order() {

@@ -8,13 +8,15 @@ use std::sync::mpsc::{self as std_mpsc, Receiver, RecvTimeoutError, SyncSender, 
 use std::time::Instant;
 
 use dialroom_host::Clock;
-use mixer_media::{BEAT, Bridge, Command, Frame, Input, Moving, Output, Rtcp, StreamId};
+use mixer_media::{BEAT, Bridge, Command, Frame, Input, Moving, Output, Remote, Rtcp, StreamId};
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Report;
 use super::metrics::Counters;
 use super::ports::Ports;
+use super::shared::SharedPort;
 use super::socket::{Mailbox, send};
 
 /// Datagrams taken from one socket on one beat: 32 times what a caller sends. A flood beyond waits in the kernel, whose
@@ -37,6 +39,10 @@ const HELD_ORDERS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(super) enum Order {
     Open(StreamId, UdpSocket),
+    /// A port that calls share, the next of this worker's, and the one above it.
+    Share(UdpSocket, Option<UdpSocket>),
+    /// A stream on a shared port, by its number.
+    OpenShared(StreamId, usize),
     Listen(StreamId, mpsc::Sender<Frame>),
     Bridge(Command),
     /// A stream goes to another worker.
@@ -59,11 +65,14 @@ pub(super) struct Arrival {
 impl Order {
     pub(super) fn stream(&self) -> Option<StreamId> {
         match self {
-            Self::Open(id, _) | Self::Listen(id, _) | Self::HandOver(id, _) | Self::Expect(id) | Self::Forget(id) => {
-                Some(*id)
-            }
+            Self::Open(id, _)
+            | Self::OpenShared(id, _)
+            | Self::Listen(id, _)
+            | Self::HandOver(id, _)
+            | Self::Expect(id)
+            | Self::Forget(id) => Some(*id),
             Self::Arrive(arrival) => Some(arrival.line.id),
-            Self::Bridge(Command::PlayToRoom(..)) => None,
+            Self::Share(..) | Self::Bridge(Command::PlayToRoom(..)) => None,
             Self::Bridge(
                 Command::Open(id)
                 | Command::Connect(id, _)
@@ -103,13 +112,21 @@ pub(super) struct Worker {
 #[derive(Default)]
 struct Lines {
     row: Vec<Line>,
-    by_stream: HashMap<StreamId, usize>,
+    by_stream: FxHashMap<StreamId, usize>,
+    shared: Vec<SharedPort>,
+}
+
+/// Where a stream's datagrams pass.
+#[derive(Debug)]
+enum Post {
+    Own(UdpSocket),
+    Shared(usize),
 }
 
 #[derive(Debug)]
 struct Line {
     id: StreamId,
-    socket: UdpSocket,
+    post: Post,
     /// Nothing is taken before its far end is known: a flood of calls that nobody confirms costs no beat.
     connected: bool,
     /// Beats on which it is looked at until it is empty: it had several datagrams on one beat.
@@ -191,7 +208,15 @@ impl Worker {
         }
         let command = match order {
             Order::Open(id, socket) => {
-                self.lines.add(id, socket);
+                self.lines.add(id, Post::Own(socket));
+                Command::Open(id)
+            }
+            Order::Share(sound, reports) => {
+                self.lines.shared.push(SharedPort::new(sound, reports));
+                return self.drain();
+            }
+            Order::OpenShared(id, port) => {
+                self.lines.add(id, Post::Shared(port));
                 Command::Open(id)
             }
             Order::Listen(id, ear) => {
@@ -219,10 +244,7 @@ impl Worker {
             Order::Bridge(command) => command,
         };
         if let Command::Connect(id, remote) = &command {
-            self.attend_to(*id);
-            if let Rtcp::Address(_) = remote.rtcp {
-                self.open_rtcp(*id);
-            }
+            self.attend_to(*id, remote);
         }
         self.bridge.handle(self.clock.instant(), Input::Command(command));
         self.drain()
@@ -247,13 +269,41 @@ impl Worker {
         held.into_iter().fold(next_beat, |_, order| self.obey(order))
     }
 
-    /// From here on the stream's datagrams are taken. What came before its far end was known is nobody's.
-    fn attend_to(&mut self, id: StreamId) {
-        let Some(line) = self.lines.of(id).filter(|line| !line.connected) else { return };
-        line.connected = true;
+    /// From here on the stream's datagrams are taken.
+    fn attend_to(&mut self, id: StreamId, remote: &Remote) {
+        let reports = match remote.rtcp {
+            Rtcp::Address(reports) => Some(reports),
+            Rtcp::None | Rtcp::Mux => None,
+        };
+        let Some(Line { post, connected, .. }) = self.lines.of(id) else { return };
+        match post {
+            Post::Own(_) => {
+                if !*connected {
+                    self.clear(id);
+                }
+                if reports.is_some() {
+                    self.open_rtcp(id);
+                }
+            }
+            Post::Shared(port) => {
+                let port = *port;
+                let shared = self.lines.shared.get_mut(port);
+                if shared.is_some_and(|shared| !shared.connect(id, remote.address, reports)) {
+                    let address = remote.address;
+                    tracing::error!(stream = ?id, %address, "two calls of one telephone system come from one port; this one is not heard: shared_media_port does not fit that trunk");
+                }
+            }
+        }
+    }
+
+    /// What came before a stream's far end was known is nobody's.
+    fn clear(&mut self, id: StreamId) {
         self.mailbox.set_clocks(self.clock.instant(), self.clock.wall());
+        let Some(line) = self.lines.of(id) else { return };
+        line.connected = true;
+        let Post::Own(socket) = &line.post else { return };
         for _ in 0..EARLY_DATAGRAMS_MAX {
-            if self.mailbox.take(&line.socket).is_none() {
+            if self.mailbox.take(socket).is_none() {
                 break;
             }
         }
@@ -262,7 +312,8 @@ impl Worker {
     /// Opens the port of a stream's reports, the first time they are wanted. Without it there are none, and the call goes on.
     fn open_rtcp(&mut self, id: StreamId) {
         let Some(line) = self.lines.of(id).filter(|line| line.rtcp.is_none()) else { return };
-        match self.ports.bind_beside(&line.socket) {
+        let Post::Own(socket) = &line.post else { return };
+        match self.ports.bind_beside(socket) {
             Ok(socket) => line.rtcp = Some(socket),
             Err(error) => {
                 self.counters.without_reports();
@@ -285,11 +336,15 @@ impl Worker {
     }
 
     fn receive(&mut self, now: Instant) {
-        self.mailbox.set_clocks(now, self.clock.wall());
+        let wall = self.clock.wall();
+        self.mailbox.set_clocks(now, wall);
         self.turn = (self.turn + 1) % RARE_LOOK_EVERY;
         for (line, place) in self.lines.row.iter_mut().zip(0..).filter(|(line, _)| line.connected) {
             let rarely = place % RARE_LOOK_EVERY == self.turn;
             line.receive(now, rarely, &mut self.mailbox, &mut self.bridge);
+        }
+        for shared in &mut self.lines.shared {
+            shared.receive((now, wall), self.turn == 0, &mut self.bridge, &self.counters);
         }
     }
 
@@ -317,6 +372,7 @@ impl Worker {
                     Report::Closed(id, statistics)
                 }
                 Output::Wait(next_beat) => {
+                    self.lines.shared.iter_mut().for_each(|shared| shared.flush(&self.counters));
                     if next_beat.is_none() {
                         self.counters.idle();
                     }
@@ -333,8 +389,8 @@ impl Worker {
 struct NoHandleLeft;
 
 impl Lines {
-    fn add(&mut self, id: StreamId, socket: UdpSocket) {
-        self.seat(Line { id, socket, connected: false, second_looks: 0, rtcp: None, ear: None });
+    fn add(&mut self, id: StreamId, post: Post) {
+        self.seat(Line { id, post, connected: false, second_looks: 0, rtcp: None, ear: None });
     }
 
     fn seat(&mut self, line: Line) {
@@ -351,6 +407,11 @@ impl Lines {
         if let Some(moved) = self.row.get(index) {
             self.by_stream.insert(moved.id, index);
         }
+        if let &Post::Shared(port) = &line.post
+            && let Some(shared) = self.shared.get_mut(port)
+        {
+            shared.disconnect(id);
+        }
         Some(line)
     }
 
@@ -359,17 +420,25 @@ impl Lines {
     }
 
     fn send(&mut self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
-        if let Some(line) = self.of(id)
-            && !send(&line.socket, to, datagram)
-        {
-            counters.unsent_packet();
+        let Some(line) = self.by_stream.get(&id).and_then(|&index| self.row.get(index)) else { return };
+        match line.post {
+            Post::Own(ref socket) if send(socket, to, datagram) => {}
+            Post::Own(_) => counters.unsent_packet(),
+            Post::Shared(port) => {
+                if let Some(shared) = self.shared.get_mut(port) {
+                    shared.send(to, datagram, counters);
+                }
+            }
         }
     }
 
-    fn send_rtcp(&mut self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
-        if let Some(socket) = self.of(id).and_then(|line| line.rtcp.as_ref())
-            && !send(socket, to, datagram)
-        {
+    fn send_rtcp(&self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
+        let Some(line) = self.by_stream.get(&id).and_then(|&index| self.row.get(index)) else { return };
+        let sent = match line.post {
+            Post::Own(_) => line.rtcp.as_ref().is_none_or(|socket| send(socket, to, datagram)),
+            Post::Shared(port) => self.shared.get(port).is_none_or(|shared| shared.send_report(to, datagram)),
+        };
+        if !sent {
             counters.unsent_packet();
         }
     }
@@ -379,9 +448,10 @@ impl Line {
     /// Takes what has come: one datagram as a rule; all of them where the first has waited longer than a beat, where there
     /// were several before, and `rarely` in any case.
     fn receive(&mut self, now: Instant, rarely: bool, mailbox: &mut Mailbox, bridge: &mut Bridge) {
+        let Post::Own(socket) = &self.post else { return };
         let mut taken = 0;
         while taken < DATAGRAMS_PER_BEAT_MAX {
-            let Some((arrival, source, datagram)) = mailbox.take(&self.socket) else { break };
+            let Some((arrival, source, datagram)) = mailbox.take(socket) else { break };
             bridge.handle(arrival, Input::Datagram(self.id, source, datagram));
             taken += 1;
             if taken == 1 && !rarely && self.second_looks == 0 && now.saturating_duration_since(arrival) < BEAT {

@@ -62,6 +62,8 @@ pub struct Trunk {
     pub session_expires_seconds: Option<u32>,
     /// Whether digits are heard as tones even where telephone events were agreed; default false.
     pub in_band_digits: bool,
+    /// Whether all its calls use one UDP port of ours, told apart by the addresses their sound comes from; default false.
+    pub shared_media_port: bool,
 }
 
 /// How we prove who we are. Only where the password stands, never the password.

@@ -34,7 +34,7 @@ fn a_trunk_of_one_address_has_every_default() {
     );
     assert_eq!(trunk.codecs, [AudioCodec::Pcma, AudioCodec::Pcmu, AudioCodec::G722, AudioCodec::Opus]);
     assert_eq!((trunk.session_expires_seconds, trunk.keep_alive_seconds, trunk.lines), (Some(1800), None, None));
-    assert!(!trunk.register && !trunk.challenge && !trunk.refer && !trunk.in_band_digits);
+    assert!(!trunk.register && !trunk.challenge && !trunk.refer && !trunk.in_band_digits && !trunk.shared_media_port);
     assert!(trunk.login.is_none() && trunk.server.is_none() && trunk.rewrite.is_empty());
 }
 

@@ -85,6 +85,7 @@ fn trunk(reader: &mut Reader<'_>, mut table: Table<'_>, sip: &Sip) -> Option<Tru
             SESSION_EXPIRES_SECONDS,
         )),
         in_band_digits: table.boolean(reader, "in_band_digits", false),
+        shared_media_port: table.boolean(reader, "shared_media_port", false),
         server,
         transport,
         login,
