@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 pub use moving::Moving;
 
+use crate::ear::Ear;
 use crate::outbound::scramble;
 use crate::playback::Playback;
 use crate::room::Room;
 use crate::stream::{Farewell, Stream};
-use crate::{BEAT, Clip, DATAGRAM_MAX, Frame, Remote, StreamStatistics};
+use crate::talkers::Voice;
+use crate::{BEAT, Clip, Codec, DATAGRAM_MAX, Frame, Remote, StreamStatistics};
 
 /// Streams at once; a further one is closed as soon as it opens. Beyond what one core carries.
 pub const STREAMS_MAX: usize = 6000;
@@ -39,13 +41,14 @@ pub enum Command {
     Open(StreamId),
     /// Where to send and how: sound flows from here on. Again with another remote: it moves there (re-INVITE).
     Connect(StreamId, Remote),
-    /// These clips, one after the other, in place of all it would hear; `Output::Played` with this number at their end.
+    /// These clips, one after the other, over the talk of its room if it is in one; `Output::Played` with this number at
+    /// their end.
     Play(StreamId, Vec<Clip>, u64),
-    /// This clip over and over, until something else plays or the stream joins a room.
+    /// This clip over and over in place of all it would hear, until something else plays or the stream joins a room.
     Music(StreamId, Clip),
     /// Stop what plays, without `Played`.
     Hush(StreamId),
-    /// Hears and is heard in this room, and in no other. Music stops; a prompt is played to its end first.
+    /// Hears and is heard in this room, and in no other. Music stops; a prompt goes on, over the talk.
     Join(StreamId, RoomKey),
     /// Out of its room.
     Leave(StreamId),
@@ -213,6 +216,8 @@ impl Bridge {
                 let seed = scramble(self.seed ^ id.0);
                 if let Some(stream) = self.stream(id) {
                     stream.connect(now, remote, seed);
+                    let room = stream.room;
+                    self.expect(room, remote.codec);
                 }
             }
             Command::Play(id, clips, number) => self.play(id, Playback::once(clips), Some(number)),
@@ -289,13 +294,28 @@ impl Bridge {
         let room_slot = *self.by_room.entry(key).or_insert_with(|| place(rooms, Room::new(seed)));
         if let (Some(stream), Some(room)) = (&mut self.streams[slot], &mut self.rooms[room_slot]) {
             stream.room = Some((key, room_slot));
+            stream.join();
             room.members.push(slot);
+            let (room, codec) = (stream.room, stream.wire.as_ref().map(|wire| wire.remote().codec));
+            if let Some(codec) = codec {
+                self.expect(room, codec);
+            }
+        }
+    }
+
+    fn expect(&mut self, room: Option<(RoomKey, usize)>, codec: Codec) {
+        if let Some(room) = room.and_then(|(_, slot)| self.rooms[slot].as_mut()) {
+            room.expect(codec);
         }
     }
 
     fn leave(&mut self, slot: usize) {
         let Some((key, room_slot)) = self.streams[slot].as_mut().and_then(|stream| stream.room.take()) else { return };
         if let Some(room) = &mut self.rooms[room_slot] {
+            if let Some(stream) = &mut self.streams[slot] {
+                stream.part(room);
+            }
+            room.talkers.forget(slot);
             room.members.retain(|&member| member != slot);
             if room.members.is_empty() {
                 self.rooms[room_slot] = None;
@@ -305,6 +325,10 @@ impl Bridge {
     }
 
     fn close(&mut self, now: Instant, slot: usize) {
+        if let Some(stream) = &mut self.streams[slot] {
+            // Nobody will hear it: its encoder need not learn what the room's knows.
+            stream.ear = Ear::default();
+        }
         self.leave(slot);
         if let Some(mut stream) = self.streams[slot].take() {
             self.farewells.extend(stream.farewell(now));
@@ -334,14 +358,21 @@ impl Bridge {
         for room in self.rooms.iter_mut().flatten() {
             room.begin();
         }
-        for stream in self.streams.iter_mut().flatten() {
-            if let (true, Some((_, room))) = (stream.listen(now, &mut self.told), stream.room)
+        for (slot, stream) in self.streams.iter_mut().enumerate() {
+            let Some(stream) = stream else { continue };
+            if let (Some(level), Some((_, room))) = (stream.listen(now, &mut self.told), stream.room)
                 && let Some(room) = &mut self.rooms[room]
             {
-                room.add(&stream.voice);
+                room.talkers.offer(slot, level);
             }
         }
         for room in self.rooms.iter_mut().flatten() {
+            for Voice { slot, entry } in room.talkers.choose() {
+                if let Some(stream) = &mut self.streams[slot] {
+                    stream.mixed = Some(entry);
+                    room.add(&stream.voice, entry);
+                }
+            }
             room.finish();
         }
         for stream in self.streams.iter_mut().flatten() {

@@ -5,12 +5,14 @@
 //! [`Bridge`] is the machine that a program drives; everything else is a part of it that stands and is tested alone, or an
 //! instrument ([`Tone`], [`pitch_level_db`], [`level_dbov`]) for telephones and tests.
 
+mod blend;
 mod bridge;
 mod clip;
 mod codec;
 mod comfort_noise;
 mod concealment;
 mod dtmf;
+mod ear;
 #[doc(hidden)]
 pub mod fuzzing;
 mod inbound;
@@ -18,6 +20,7 @@ mod jitter_buffer;
 mod key_tones;
 mod keys;
 mod latch;
+mod limiter;
 mod outbound;
 mod playback;
 mod reception;
@@ -26,9 +29,11 @@ mod reports;
 mod room;
 mod rtcp;
 mod rtp;
+mod shared_encoder;
 mod srtp;
 mod statistics;
 mod stream;
+mod talkers;
 mod timeline;
 mod tone;
 mod wire;

@@ -1,13 +1,13 @@
 //! The sending half of a stream: sound in every beat, packets of the agreed length out.
 
-use crate::codec::{Encoder, Payload};
+use crate::codec::Encoder;
 use crate::dtmf::{DigitSender, Send};
 use crate::rtp::{HEADER_BYTES, Packet};
 use crate::srtp::{Protect, TRAILER_MAX};
 use crate::{Codec, FRAME_SAMPLES, FRAME_TICKS, Frame, Remote};
 
 /// Longest packet we send: 60 ms of G.711. Opus at our rate needs a fifth of it.
-const PAYLOAD_MAX: usize = 480;
+pub(crate) const PAYLOAD_MAX: usize = 480;
 /// Packets that one beat can complete: two of 10 ms.
 const READY_MAX: usize = 2;
 /// What can wait at the end of a beat, and one more frame.
@@ -17,8 +17,8 @@ const DATAGRAM_MAX: usize = HEADER_BYTES + PAYLOAD_MAX + TRAILER_MAX;
 /// What a beat sounds like: encoded once for many, or still to be encoded for this leg alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sound<'a> {
-    /// In this leg's law.
-    Coded(&'a Payload),
+    /// 20 ms in this leg's codec.
+    Coded(&'a [u8]),
     /// Linear, for a codec that remembers.
     Linear(&'a Frame),
 }
@@ -27,7 +27,9 @@ pub(crate) enum Sound<'a> {
 #[derive(Debug)]
 pub(crate) struct Outbound {
     codec: Codec,
-    encoder: Encoder,
+    pub(crate) encoder: Encoder,
+    /// What the far end loses of it, in percent.
+    pub(crate) loss_percent: u8,
     payload_type: u8,
     telephone_event: Option<u8>,
     packet_samples: usize,
@@ -60,6 +62,7 @@ impl Outbound {
         let mut outbound = Self {
             codec: remote.codec,
             encoder: Encoder::new(remote.codec),
+            loss_percent: 0,
             payload_type: 0,
             telephone_event: None,
             packet_samples: FRAME_SAMPLES,
@@ -122,7 +125,16 @@ impl Outbound {
 
     /// The far end loses so many percent of what we send.
     pub(crate) fn expect_loss(&mut self, percent: u8) {
+        self.loss_percent = percent;
         self.encoder.expect_loss(percent);
+    }
+
+    /// Whether what the room's encoder says fits its packets: Opus cannot be cut.
+    pub(crate) fn can_share(&self) -> bool {
+        match self.codec {
+            Codec::ALaw | Codec::MuLaw | Codec::G722 => true,
+            Codec::Opus => self.packet_samples == FRAME_SAMPLES,
+        }
     }
 
     /// Encrypts a report in place; its new length.
@@ -166,7 +178,8 @@ impl Outbound {
 
     fn add(&mut self, timestamp: u32, sound: Sound<'_>) {
         match (sound, self.codec) {
-            (Sound::Coded(payload), _) => self.add_bytes(payload),
+            (Sound::Coded(payload), Codec::Opus) => self.add_packet(timestamp, payload),
+            (Sound::Coded(payload), Codec::G722 | Codec::ALaw | Codec::MuLaw) => self.add_bytes(payload),
             (Sound::Linear(frame), Codec::Opus) => self.add_opus(timestamp, frame),
             (Sound::Linear(frame), Codec::G722 | Codec::ALaw | Codec::MuLaw) => {
                 let mut payload = [0; FRAME_SAMPLES];
@@ -182,15 +195,22 @@ impl Outbound {
         for (samples, n) in frame.chunks_exact(self.packet_samples).zip(0..) {
             let mut payload = [0; PAYLOAD_MAX];
             let len = self.encoder.encode(samples, &mut payload);
-            if len > 0 {
-                let marker = std::mem::take(&mut self.marker);
-                let ticks = n * FRAME_TICKS / 2 * self.codec.ticks_per_sample();
-                self.send(marker, self.payload_type, timestamp.wrapping_add(ticks), &payload[..len]);
-            }
+            let ticks = n * FRAME_TICKS / 2 * self.codec.ticks_per_sample();
+            self.add_packet(timestamp.wrapping_add(ticks), &payload[..len]);
         }
     }
 
-    fn add_bytes(&mut self, payload: &Payload) {
+    fn add_packet(&mut self, timestamp: u32, payload: &[u8]) {
+        if !payload.is_empty() {
+            let marker = std::mem::take(&mut self.marker);
+            self.send(marker, self.payload_type, timestamp, payload);
+        }
+    }
+
+    fn add_bytes(&mut self, payload: &[u8]) {
+        if payload.len() != FRAME_SAMPLES {
+            return;
+        }
         // Nearly every packet holds exactly one frame.
         if self.pending_len == 0 && self.packet_samples == FRAME_SAMPLES {
             let marker = std::mem::take(&mut self.marker);

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::{Clip, Frame};
+use crate::blend::Blend;
+use crate::{Clip, FRAME_SAMPLES, Frame};
 
 /// Clips of one prompt; what is beyond is dropped. The longest sentence has about a dozen.
 pub(crate) const CLIPS_MAX: usize = 64;
@@ -65,12 +66,24 @@ impl Playback {
         }
         rest.fill(0);
     }
+
+    /// Plays one frame over the talk in it; music takes its place.
+    pub(crate) fn play_over(&mut self, talk: &mut Blend, frame: &mut Frame) {
+        if self.looped {
+            return self.play(frame);
+        }
+        let mut spoken = [0; FRAME_SAMPLES];
+        let speaks = !self.is_over();
+        if speaks {
+            self.play(&mut spoken);
+        }
+        talk.lay(speaks.then_some(&spoken), frame);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FRAME_SAMPLES;
 
     fn clip(mark: i16, len: usize) -> Clip {
         Clip::new(vec![mark; len])

@@ -1,59 +1,86 @@
 //! One room's sound: everybody's voices once, each listener's own taken out, announcements over it.
 //!
-//! There is one mix for all who only listen, encoded once for each law; only who speaks gets a mix of his own, since only
+//! There is one mix for all who only listen, encoded once for each codec; only who speaks gets a mix of his own, since only
 //! his voice has to be taken out of it.
 
-use crate::codec::{G711, Payload};
+use crate::blend::{Blend, Blended};
+use crate::codec::{Codec, G711, Payload};
 use crate::comfort_noise::{ComfortNoise, ROOM_DBOV};
+use crate::limiter::Bounds;
 use crate::playback::Playback;
-use crate::{Clip, FRAME_SAMPLES, FRAME_TICKS, Frame};
+use crate::shared_encoder::SharedEncoder;
+use crate::talkers::{Entry, Talkers};
+use crate::{Clip, FRAME_SAMPLES, Frame};
 
-/// Full gain, in fixed point.
-const UNITY: i64 = 4096;
 /// The talk while an announcement is spoken: −6 dB, so that both are understood.
-const DUCKED: i64 = 2053;
+const DUCKED: f32 = 0.501;
 /// A clip shorter than a second, such as the tone of somebody joining, …
 const SHORT_SAMPLES: usize = 8000;
 /// … is left out when a second of announcements waits already: two hundred joins are no minute of tones.
 const BACKLOG_SAMPLES: usize = 8000;
+
+/// A pause in what is said is silent as the speaker's own; after two seconds it is softly alive, lest the line seem dead.
+const PAUSE_BEATS: u32 = 100;
 
 /// What is said in one room on one beat.
 #[derive(Debug)]
 pub(crate) struct Room {
     /// Slots of the streams within.
     pub(crate) members: Vec<usize>,
+    /// Who of them is mixed.
+    pub(crate) talkers: Talkers,
     announcement: Playback,
     spoken: Frame,
     speaking: bool,
     sum: [i32; FRAME_SAMPLES],
+    bounds: Bounds,
     voices: u32,
-    gain: i64,
-    gain_before: i64,
+    blend: Blend,
+    blended: Option<Blended>,
     noise: ComfortNoise,
     soft: Frame,
+    /// Beats since somebody or something was heard.
+    pause_beats: u32,
     common: Frame,
     a_law: Payload,
     mu_law: Payload,
     encoded: [bool; 2],
+    g722: Option<Box<SharedEncoder>>,
+    opus: Option<Box<SharedEncoder>>,
 }
 
 impl Room {
     pub(crate) fn new(seed: u32) -> Self {
         Self {
             members: Vec::new(),
+            talkers: Talkers::default(),
             announcement: Playback::default(),
             spoken: [0; FRAME_SAMPLES],
             speaking: false,
             sum: [0; FRAME_SAMPLES],
+            bounds: Bounds::default(),
             voices: 0,
-            gain: UNITY,
-            gain_before: UNITY,
+            blend: Blend::new(DUCKED),
+            blended: None,
             noise: ComfortNoise::new(ROOM_DBOV, seed),
             soft: [0; FRAME_SAMPLES],
+            pause_beats: PAUSE_BEATS,
             common: [0; FRAME_SAMPLES],
             a_law: [0; FRAME_SAMPLES],
             mu_law: [0; FRAME_SAMPLES],
             encoded: [false; 2],
+            g722: None,
+            opus: None,
+        }
+    }
+
+    /// Somebody who hears in this codec will be here: what the beat needs for it is made now.
+    pub(crate) fn expect(&mut self, codec: Codec) {
+        match codec {
+            Codec::ALaw | Codec::MuLaw => {}
+            Codec::G722 if self.g722.is_none() => self.g722 = SharedEncoder::new(codec),
+            Codec::Opus if self.opus.is_none() => self.opus = SharedEncoder::new(codec),
+            Codec::G722 | Codec::Opus => {}
         }
     }
 
@@ -72,20 +99,31 @@ impl Room {
 
     /// Begins a beat: nobody has spoken yet.
     pub(crate) fn begin(&mut self) {
+        for shared in [&mut self.g722, &mut self.opus].into_iter().flatten() {
+            shared.begin(&self.common);
+        }
+        self.talkers.begin();
         self.sum = [0; FRAME_SAMPLES];
+        self.bounds = Bounds::default();
         self.voices = 0;
         self.speaking = !self.announcement.is_over();
         if self.speaking {
             self.announcement.play(&mut self.spoken);
         }
-        self.gain_before = self.gain;
-        self.gain = if self.speaking { DUCKED } else { UNITY };
         self.noise.fill(&mut self.soft);
     }
 
-    /// Adds a voice.
-    pub(crate) fn add(&mut self, voice: &Frame) {
+    /// Adds the voice of somebody whom the talkers' choice named.
+    pub(crate) fn add(&mut self, voice: &Frame, entry: Entry) {
         self.voices += 1;
+        self.bounds.add(voice);
+        match entry {
+            Entry::Whole => self.sum_up(voice),
+            Entry::FadingIn | Entry::FadingOut => self.sum_up(&entry.of(voice)),
+        }
+    }
+
+    fn sum_up(&mut self, voice: &Frame) {
         for (sum, &sample) in self.sum.iter_mut().zip(voice) {
             *sum += i32::from(sample);
         }
@@ -93,15 +131,34 @@ impl Room {
 
     /// All voices are in: makes what mere listeners hear.
     pub(crate) fn finish(&mut self) {
+        self.blended = self.blend.beat(&self.bounds, self.speaking.then_some(&self.spoken));
         let mut common = [0; FRAME_SAMPLES];
-        self.mix(None, &mut common);
+        let pause = self.voices == 0 && !self.speaking;
+        self.pause_beats = if pause { self.pause_beats.saturating_add(1) } else { 0 };
+        if pause {
+            common = if self.pause_beats > PAUSE_BEATS { self.soft } else { common };
+        } else {
+            self.sound(&self.sum, &mut common);
+        }
         self.common = common;
         self.encoded = [false; 2];
     }
 
     /// What a speaker hears: all but himself.
-    pub(crate) fn without(&self, own: &Frame, frame: &mut Frame) {
-        self.mix(Some(own), frame);
+    pub(crate) fn without(&self, own: &Frame, entry: Entry, frame: &mut Frame) {
+        if self.voices <= 1 && !self.speaking {
+            *frame = self.soft;
+            return;
+        }
+        let own = match entry {
+            Entry::Whole => *own,
+            Entry::FadingIn | Entry::FadingOut => entry.of(own),
+        };
+        let mut others = self.sum;
+        for (sum, &own) in others.iter_mut().zip(&own) {
+            *sum -= i32::from(own);
+        }
+        self.sound(&others, frame);
     }
 
     /// What mere listeners hear, as this law says it.
@@ -116,48 +173,37 @@ impl Room {
         payload
     }
 
-    /// The same, for codecs that remember what they said before.
+    /// What mere listeners hear.
     pub(crate) fn common_frame(&self) -> &Frame {
         &self.common
     }
 
-    fn mix(&self, own: Option<&Frame>, frame: &mut Frame) {
-        let others = self.voices - u32::from(own.is_some());
-        if others == 0 && !self.speaking {
-            *frame = self.soft;
-            return;
-        }
-        match own {
-            Some(own) => {
-                for ((out, &sum), &own) in frame.iter_mut().zip(&self.sum).zip(own) {
-                    *out = saturated(i64::from(sum - i32::from(own)));
-                }
-            }
-            None => {
-                for (out, &sum) in frame.iter_mut().zip(&self.sum) {
-                    *out = saturated(i64::from(sum));
-                }
-            }
-        }
-        if self.speaking || self.gain != self.gain_before {
-            self.speak_over(frame);
+    /// Who encodes it in a codec that remembers, if such a one was expected.
+    pub(crate) fn shared_encoder(&mut self, codec: Codec) -> Option<&mut SharedEncoder> {
+        match codec {
+            Codec::ALaw | Codec::MuLaw => None,
+            Codec::G722 => self.g722.as_deref_mut(),
+            Codec::Opus => self.opus.as_deref_mut(),
         }
     }
 
-    /// Lowers the talk, gliding over one frame lest it click, and lays the announcement over it.
-    fn speak_over(&self, frame: &mut Frame) {
-        let len = i64::from(FRAME_TICKS);
-        for ((out, &spoken), n) in frame.iter_mut().zip(&self.spoken).zip(1..) {
-            let gain = self.gain_before + (self.gain - self.gain_before) * n / len;
-            let spoken = if self.speaking { i64::from(spoken) } else { 0 };
-            *out = saturated(i64::from(*out) * gain / UNITY + spoken);
+    fn sound(&self, talk: &[i32; FRAME_SAMPLES], frame: &mut Frame) {
+        match &self.blended {
+            Some(blended) => blended.apply(talk, frame),
+            None => {
+                for (out, &sum) in frame.iter_mut().zip(talk) {
+                    *out = saturated(sum);
+                }
+            }
         }
     }
 }
 
-/// The nearest sample: loud is loud, and never wraps around.
-fn saturated(sum: i64) -> i16 {
-    i16::try_from(sum).unwrap_or(if sum < 0 { i16::MIN } else { i16::MAX })
+/// The nearest sample. Where nothing limits, the one sum beyond is 32768.
+fn saturated(sum: i32) -> i16 {
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of a sample")]
+    let sample = sum.clamp(-32768, 32767) as i16;
+    sample
 }
 
 #[cfg(test)]
@@ -168,7 +214,7 @@ mod tests {
     fn room_of(voices: &[Frame]) -> Room {
         let mut room = Room::new(1);
         room.begin();
-        voices.iter().for_each(|voice| room.add(voice));
+        voices.iter().for_each(|voice| room.add(voice, Entry::Whole));
         room.finish();
         room
     }
@@ -177,7 +223,7 @@ mod tests {
     fn each_hears_the_others_exactly_and_a_listener_all() {
         let mut room = room_of(&[[100; 160], [-30; 160], [7; 160]]);
         let mut frame = [0; 160];
-        room.without(&[-30; 160], &mut frame);
+        room.without(&[-30; 160], Entry::Whole, &mut frame);
         assert_eq!(frame, [107; 160]);
         let (mut expected, law) = ([0; 160], G711::ALaw);
         law.encode(&[77; 160], &mut expected);
@@ -185,13 +231,19 @@ mod tests {
     }
 
     #[test]
-    fn thirty_two_voices_at_full_scale_never_wrap() {
-        for sample in [i16::MAX, i16::MIN] {
+    fn thirty_two_voices_at_full_scale_become_softer_and_never_wrap() {
+        let mut room = Room::new(1);
+        for n in 0..10 {
+            room.begin();
+            let sample = if n % 2 == 0 { i16::MAX } else { i16::MIN };
             let voices = [[sample; 160]; 32];
-            let room = room_of(&voices);
+            voices.iter().for_each(|voice| room.add(voice, Entry::Whole));
+            room.finish();
             let mut frame = [0; 160];
-            room.without(&voices[0], &mut frame);
-            assert_eq!((frame, room.common), ([sample; 160], [sample; 160]));
+            room.without(&voices[0], Entry::Whole, &mut frame);
+            assert!(room.common.iter().chain(&frame).all(|&heard| heard.signum() == sample.signum()));
+            assert!(n == 0 || room.common.iter().all(|&heard| heard.unsigned_abs() >= 32760));
+            assert!(n == 0 || frame.iter().all(|heard| (31_700..31_800).contains(&heard.unsigned_abs())), "31 of 32");
         }
     }
 
@@ -199,7 +251,7 @@ mod tests {
     fn where_nobody_else_speaks_it_is_softly_alive() {
         let room = room_of(&[[9000; 160]]);
         let mut frame = [0; 160];
-        room.without(&[9000; 160], &mut frame);
+        room.without(&[9000; 160], Entry::Whole, &mut frame);
         assert!((-70.0..-60.0).contains(&level_dbov(&frame)), "{}", level_dbov(&frame));
     }
 
@@ -210,7 +262,7 @@ mod tests {
         for _ in 0..75 {
             room.begin();
             let voice: Frame = talk.take(160).try_into().unwrap();
-            room.add(&voice);
+            room.add(&voice, Entry::Whole);
             room.finish();
             heard.extend(room.common);
         }

@@ -4,15 +4,21 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::blend::Blend;
 use crate::bridge::{Output, RoomKey, StreamId};
 use crate::codec::Payload;
-use crate::outbound::Sound;
+use crate::ear::{Ear, Heard};
+use crate::outbound::{PAYLOAD_MAX, Sound};
 use crate::playback::Playback;
 use crate::room::Room;
 use crate::rtcp::COMPOUND_MAX;
 use crate::srtp::TRAILER_MAX;
+use crate::talkers::{Entry, level};
 use crate::wire::Wire;
 use crate::{FRAME_SAMPLES, Frame, Remote, StreamStatistics};
+
+/// The room's talk while a prompt is spoken to one leg: −12 dB. It goes on under it, and the prompt is understood.
+const DUCKED: f32 = 0.251;
 
 /// The sound of one leg.
 #[derive(Debug)]
@@ -25,7 +31,12 @@ pub(crate) struct Stream {
     pub(crate) playback_number: Option<u64>,
     pub(crate) room: Option<(RoomKey, usize)>,
     pub(crate) voice: Frame,
-    voiced: bool,
+    /// How its voice is in the room's mix on this beat.
+    pub(crate) mixed: Option<Entry>,
+    /// The room under a prompt.
+    blend: Blend,
+    /// Who encodes what it hears of its room.
+    pub(crate) ear: Ear,
     pub(crate) closing: Option<Instant>,
 }
 
@@ -54,21 +65,30 @@ impl Stream {
             playback_number: None,
             room: None,
             voice: [0; FRAME_SAMPLES],
-            voiced: false,
+            mixed: None,
+            blend: Blend::new(DUCKED),
+            ear: Ear::default(),
             closing: None,
         }
     }
 
     pub(crate) fn connect(&mut self, now: Instant, remote: Remote, seed: u64) {
         match &mut self.wire {
-            Some(wire) => wire.redirect(now, remote, seed),
+            Some(wire) => {
+                let before = (wire.remote().codec, wire.outbound.can_share());
+                wire.redirect(now, remote, seed);
+                if before != (remote.codec, wire.outbound.can_share()) {
+                    self.ear = Ear::default();
+                }
+            }
             None => self.wire = Some(Wire::new(now, remote, seed)),
         }
     }
 
-    /// Takes in this beat's frame; whether the room should hear it.
-    pub(crate) fn listen(&mut self, now: Instant, told: &mut VecDeque<Output<'static>>) -> bool {
-        let Some(wire) = &mut self.wire else { return false };
+    /// Takes in this beat's frame; how loud it is (see [`level`]) if the room should hear it.
+    pub(crate) fn listen(&mut self, now: Instant, told: &mut VecDeque<Output<'static>>) -> Option<u32> {
+        self.mixed = None;
+        let wire = self.wire.as_mut()?;
         let (voiced, key) = wire.frame(now, &mut self.voice);
         if let Some(key) = key {
             told.push_back(Output::Digit(self.id, key));
@@ -76,39 +96,55 @@ impl Stream {
         if let Some(since) = wire.inbound.silence(now) {
             told.push_back(Output::Silent(self.id, since));
         }
-        self.voiced = voiced && self.closing.is_none();
-        self.voiced
+        (voiced && self.closing.is_none()).then(|| level(&self.voice))
     }
 
-    /// Puts out what the far end hears: its prompt, else its room, else silence.
+    /// Puts out what the far end hears: its room with its prompt over it, or its prompt or music alone, or silence.
     pub(crate) fn speak(&mut self, now: Instant, room: Option<&mut Room>, told: &mut VecDeque<Output<'static>>) {
         let Some(wire) = &mut self.wire else { return };
-        let (mut frame, mut payload): (Frame, Payload) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
-        let law = wire.remote().codec.law();
-        let sound = match (room, law) {
-            (Some(room), Some(law)) if self.playback.is_over() && !self.voiced => Sound::Coded(room.common(law)),
-            (Some(room), None) if self.playback.is_over() && !self.voiced => Sound::Linear(room.common_frame()),
-            (room, law) => {
-                match room {
-                    Some(room) if self.playback.is_over() => room.without(&self.voice, &mut frame),
-                    Some(_) | None => self.playback.play(&mut frame),
-                }
-                match law {
-                    Some(law) => {
-                        law.encode(&frame, &mut payload);
-                        Sound::Coded(&payload)
-                    }
-                    None => Sound::Linear(&frame),
+        let (codec, mut frame) = (wire.remote().codec, [0; FRAME_SAMPLES]);
+        let sent = match room {
+            Some(room) if self.mixed.is_none() && self.playback.is_over() && !self.blend.is_ducked() => {
+                match codec.law() {
+                    Some(law) => wire.send(now, Sound::Coded(room.common(law))),
+                    None => hear_common(now, wire, &mut self.ear, room),
                 }
             }
+            room => {
+                match room {
+                    Some(room) => {
+                        self.ear.part(room, codec, &mut wire.outbound.encoder);
+                        match self.mixed {
+                            Some(entry) => room.without(&self.voice, entry, &mut frame),
+                            None => frame = *room.common_frame(),
+                        }
+                        self.playback.play_over(&mut self.blend, &mut frame);
+                    }
+                    None => self.playback.play(&mut frame),
+                }
+                send_own(now, wire, &frame)
+            }
         };
-        if wire.send(now, sound) {
+        if sent {
             told.push_back(Output::Keyed(self.id));
         }
         wire.report(now);
         if let (true, Some(number)) = (self.playback.is_over(), self.playback_number) {
             self.playback_number = None;
             told.push_back(Output::Played(self.id, number));
+        }
+    }
+
+    /// It is in a room from here on, which what plays already is heard over.
+    pub(crate) fn join(&mut self) {
+        self.blend = if self.playback.is_over() { Blend::new(DUCKED) } else { Blend::lowered(DUCKED) };
+    }
+
+    /// It leaves its room, and hears its own encoder from here on.
+    pub(crate) fn part(&mut self, room: &mut Room) {
+        if let Some(wire) = &mut self.wire {
+            let codec = wire.remote().codec;
+            self.ear.part(room, codec, &mut wire.outbound.encoder);
         }
     }
 
@@ -140,6 +176,31 @@ impl Stream {
 
     pub(crate) fn statistics(&self) -> StreamStatistics {
         self.wire.as_ref().map_or_else(StreamStatistics::default, Wire::statistics)
+    }
+}
+
+/// Sends what is made for this leg alone. `true`: the last key was sent just now.
+fn send_own(now: Instant, wire: &mut Wire, frame: &Frame) -> bool {
+    match wire.remote().codec.law() {
+        Some(law) => {
+            let mut payload: Payload = [0; FRAME_SAMPLES];
+            law.encode(frame, &mut payload);
+            wire.send(now, Sound::Coded(&payload))
+        }
+        None => wire.send(now, Sound::Linear(frame)),
+    }
+}
+
+/// Sends what all hear, in a codec that remembers.
+fn hear_common(now: Instant, wire: &mut Wire, ear: &mut Ear, room: &mut Room) -> bool {
+    if !wire.outbound.can_share() {
+        return send_own(now, wire, room.common_frame());
+    }
+    let (codec, loss_percent) = (wire.remote().codec, wire.outbound.loss_percent);
+    let mut own = [0; PAYLOAD_MAX];
+    match ear.listen(room, (codec, loss_percent), &mut wire.outbound.encoder, &mut own) {
+        Heard::Shared(payload) => wire.send(now, Sound::Coded(payload)),
+        Heard::Own(len) => wire.send(now, Sound::Coded(&own[..len])),
     }
 }
 

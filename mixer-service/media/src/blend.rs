@@ -1,0 +1,115 @@
+//! One sound over another: talk becomes softer while something is spoken over it, and both together fit into a sample.
+
+use crate::limiter::{Bounds, Gains, Limiter, sample};
+use crate::{FRAME_SAMPLES, Frame};
+
+/// Remembers how soft the talk is, and glides from there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blend {
+    /// Gain of the talk while something is spoken over it.
+    ducked: f32,
+    duck: f32,
+    limiter: Limiter,
+}
+
+/// What one beat's talk is multiplied with, and what is added to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Blended {
+    talk: Gains,
+    over: [f32; FRAME_SAMPLES],
+}
+
+impl Blend {
+    /// `ducked`: the gain of the talk while something is spoken over it, 0 to 1.
+    pub(crate) fn new(ducked: f32) -> Self {
+        Self { ducked, duck: 1.0, limiter: Limiter::default() }
+    }
+
+    /// One in which something is spoken already.
+    pub(crate) fn lowered(ducked: f32) -> Self {
+        Self { duck: ducked, ..Self::new(ducked) }
+    }
+
+    /// Whether the talk is still softer than it is alone.
+    pub(crate) fn is_ducked(&self) -> bool {
+        self.duck < 1.0
+    }
+
+    /// How a beat's talk of these bounds becomes sound, with something over it or not. `None`: as it is.
+    pub(crate) fn beat(&mut self, talk: &Bounds, over: Option<&Frame>) -> Option<Blended> {
+        if over.is_none() && !self.is_ducked() && self.limiter.is_open(talk.peak()) {
+            return None;
+        }
+        let (before, after) = (self.duck, if over.is_some() { self.ducked } else { 1.0 });
+        self.duck = after;
+        let mut blended = Blended { talk: [0.0; FRAME_SAMPLES], over: [0.0; FRAME_SAMPLES] };
+        let mut limits = [1.0; FRAME_SAMPLES];
+        // The gain glides over the whole frame lest it click.
+        for (gain, n) in blended.talk.iter_mut().zip(1u8..) {
+            *gain = before + (after - before) * f32::from(n) / 160.0;
+        }
+        let mut bounds = Bounds::default();
+        if let Some(over) = over {
+            bounds.add(over);
+        }
+        self.limiter.beat(talk, &blended.talk, &bounds, &mut limits);
+        for (gain, limit) in blended.talk.iter_mut().zip(&limits) {
+            *gain *= limit;
+        }
+        if let Some(over) = over {
+            for ((out, &over), limit) in blended.over.iter_mut().zip(over).zip(&limits) {
+                *out = f32::from(over) * limit;
+            }
+        }
+        Some(blended)
+    }
+
+    /// The same for talk that is a frame already.
+    pub(crate) fn lay(&mut self, over: Option<&Frame>, frame: &mut Frame) {
+        let mut bounds = Bounds::default();
+        bounds.add(frame);
+        if let Some(blended) = self.beat(&bounds, over) {
+            let talk = frame.map(i32::from);
+            blended.apply(&talk, frame);
+        }
+    }
+}
+
+impl Blended {
+    /// Makes sound of some talk: all of it, or what is left without one voice.
+    pub(crate) fn apply(&self, talk: &[i32; FRAME_SAMPLES], frame: &mut Frame) {
+        for (((out, &talk), gain), over) in frame.iter_mut().zip(talk).zip(&self.talk).zip(&self.over) {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a room mixes so few voices that their sum stays below 2^24"
+            )]
+            let talk = talk as f32;
+            *out = sample(talk * gain + over);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Tone, pitch_level_db};
+
+    #[test]
+    fn what_is_spoken_over_talk_lowers_it_gliding_and_both_fit() {
+        let (mut talk, mut prompt) = (Tone::new(400.0, -1.0), Tone::new(1000.0, -1.0));
+        let (mut blend, mut heard) = (Blend::new(0.25), Vec::new());
+        for n in 0..150 {
+            let mut frame: Frame = talk.take(FRAME_SAMPLES).try_into().unwrap();
+            let spoken: Frame = prompt.take(FRAME_SAMPLES).try_into().unwrap();
+            blend.lay((50..100).contains(&n).then_some(&spoken), &mut frame);
+            heard.extend(frame);
+        }
+        let level = |from: usize, pitch_hz| pitch_level_db(&heard[from * 160..(from + 45) * 160], pitch_hz);
+        println!("{:.1} {:.1} {:.1} {:.1}", level(0, 400.0), level(52, 400.0), level(52, 1000.0), level(104, 400.0));
+        assert!((level(0, 400.0) + 1.0).abs() < 0.1);
+        assert!((level(52, 400.0) + 13.9).abs() < 1.0 && (level(52, 1000.0) + 1.9).abs() < 0.6);
+        assert!(level(52, 2400.0) < -50.0, "no clipping: {:.1}", level(52, 2400.0));
+        assert!((level(104, 400.0) + 1.0).abs() < 0.7 && !blend.is_ducked());
+        assert_eq!(&heard[..8000], Tone::new(400.0, -1.0).take(8000), "alone it is left as it is");
+    }
+}
