@@ -111,6 +111,15 @@ mod tests {
         }
     }
 
+    /// What a parser before this one gave up at with a panic: a file that is half written must not take a running mixer down.
+    #[test]
+    fn what_is_no_toml_at_all_is_a_problem_of_its_line() {
+        for text in ["={=<=u==", "==\n[._[._", "name =  =[\"a\"\nuser = \"x\n[b]]\nname.0.a.= \"7\"\n"] {
+            let found = problems(text);
+            assert!(!found.is_empty() && found.iter().all(|line| line.contains("syntax")), "{found:#?}");
+        }
+    }
+
     #[test]
     fn an_empty_file_has_every_default() {
         let settings = Settings::read(Path::new("/etc/dialroom/dialroom.toml"), "").unwrap();

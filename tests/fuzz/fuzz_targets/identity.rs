@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use dialroom_booking::Trust;
-use dialroom_settings::Settings;
-use mixer_service::identity::believed;
+use dialroom_settings::{Settings, Trunk};
+use mixer_service::identity::{Believed, believed};
 use mixer_service::sip::CallerHeaders;
 
 const SETTINGS: &str = r#"
@@ -34,6 +34,12 @@ fn settings() -> &'static Settings {
     SETTINGS_READ.get_or_init(|| Settings::read(Path::new("/dialroom.toml"), SETTINGS).expect("settings"))
 }
 
+/// What each INVITE costs.
+fn caller(trunk: Option<&Trunk>, headers: &CallerHeaders) -> Believed {
+    let _watch = support::Watch::start();
+    believed(settings(), trunk, headers)
+}
+
 /// The plans of all countries' numbers are read once.
 fn warm_up() {
     let from = vec!["<sip:3023125002@a>".to_owned()];
@@ -43,7 +49,6 @@ fn warm_up() {
 }
 
 libfuzzer_sys::fuzz_target!(init: warm_up(), |bytes: &[u8]| {
-    let _watch = support::Watch::start();
     let text = String::from_utf8_lossy(bytes);
     let mut headers = CallerHeaders::default();
     // A line for each header; its first sign says which.
@@ -59,11 +64,10 @@ libfuzzer_sys::fuzz_target!(init: warm_up(), |bytes: &[u8]| {
             into.push(value.to_owned());
         }
     }
-    let settings = settings();
-    let stranger = believed(settings, None, &headers);
+    let stranger = caller(None, &headers);
     assert_eq!(stranger.trust, Trust::Claimed, "{stranger:?}");
-    for trunk in &settings.trunks {
-        let caller = believed(settings, Some(trunk), &headers);
+    for trunk in &settings().trunks {
+        let caller = caller(Some(trunk), &headers);
         if caller.number.is_none() {
             assert_eq!(caller.trust, Trust::Claimed, "nobody is believed");
         }
