@@ -1,138 +1,193 @@
-//! What is played in place of what never came: the last pitch cycle again and again, fading.
+//! What is played in place of what never came.
+//!
+//! A voice goes on in its last pitch cycle, first that one again and again, after a while the last two and three, so that it
+//! does not sound like a machine; noise goes on backwards, as a mirror shows it, which repeats nothing. Both fade. When the
+//! packet behind the gap is here already, `gap.rs` leads from one side to the other, and nothing fades.
 
-use crate::FRAME_SAMPLES;
+use crate::gap::{self, Side};
+use crate::pitch;
 
-/// Shortest and longest pitch cycle looked for: 200 Hz and up repeat several of their own; 50 Hz is below any voice.
-const CYCLE_MIN: usize = 40;
-const CYCLE_MAX: usize = 160;
-/// How much sound two cycles are compared over: 10 ms.
-const COMPARED: usize = 80;
-const HISTORY: usize = CYCLE_MAX + COMPARED;
-/// The first 10 ms are repeated as loud as they were; after 60 ms nothing is left, for longer repetition sounds like a machine.
-const FULL_SAMPLES: u32 = 80;
-const FADED_SAMPLES: u32 = 480;
-/// Real sound fades in over what was made up: 5 ms, so that no step clicks.
-const CROSSFADE: usize = 40;
+/// Pitch cycles looked for: 400 Hz down to 66 Hz.
+pub(crate) const CYCLE_MIN_TENTHS_MS: usize = 25;
+pub(crate) const CYCLE_MAX_MS: usize = 15;
+/// Two pieces so long are compared to find the cycle.
+const COMPARED_MS: usize = 16;
+/// Three of the longest cycles, and room to blend.
+const HISTORY_MS: usize = 3 * CYCLE_MAX_MS + 5;
+/// Less alike than this, and it is noise.
+pub(crate) const VOICED_LIKENESS: f32 = 0.55;
+/// After so long two cycles are repeated, and after twice as long three.
+const WIDENED_MS: usize = 10;
+/// As loud as before for so long; then softer, to nothing, for longer repetition sounds like a machine.
+const FULL_MS: usize = 20;
+const FADED_MS: usize = 70;
+/// Noise is mirrored so far back.
+const MIRROR_MS: usize = 20;
+/// Real sound fades in over what was made up, so that no step clicks.
+const CROSSFADE_MS: usize = 6;
+/// A step from the last real sample to the first repeated one is smoothed over so long.
+const SMOOTHED_MS: usize = 2;
+
+/// At most 16 samples in a millisecond.
+const CROSSFADE_MAX: usize = CROSSFADE_MS * 16;
 
 /// Remembers what was heard and goes on with it for a while.
 #[derive(Clone, Debug)]
 pub(crate) struct Concealment {
-    history: [i16; HISTORY],
-    cycle: usize,
-    /// Samples made up since the last real one.
-    made_up: u32,
+    per_ms: usize,
+    /// What was played last, made up or not.
+    history: Vec<i16>,
+    /// The history as it was when the gap began.
+    source: Vec<i16>,
+    going_on: GoingOn,
 }
 
-impl Default for Concealment {
-    fn default() -> Self {
-        Self { history: [0; HISTORY], cycle: CYCLE_MIN, made_up: 0 }
-    }
+/// Where the making up stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GoingOn {
+    cycle: usize,
+    exact: f32,
+    pub(crate) voiced: bool,
+    /// Samples made up since the last real one.
+    made_up: usize,
+    /// Next sample of the source, counted from its end; at 0 another round begins.
+    back: usize,
+    /// How far from its end the next round begins.
+    then: usize,
+    /// How far the first repeated sample lies from where the sound was going.
+    step: f32,
 }
 
 impl Concealment {
+    /// For sound of so many samples a millisecond, 8 or 16. This and nothing later allocates.
+    pub(crate) fn new(per_ms: usize) -> Self {
+        let silence = vec![0; HISTORY_MS * per_ms];
+        Self { per_ms, history: silence.clone(), source: silence, going_on: GoingOn::default() }
+    }
+
     /// Takes real sound; its beginning is blended with what was made up just before.
     pub(crate) fn heard(&mut self, samples: &mut [i16]) {
-        if self.made_up > 0 {
-            let mut tail = [0; CROSSFADE];
-            let len = samples.len().min(CROSSFADE);
-            self.repeat(&mut tail[..len]);
-            let steps = i32::try_from(len).unwrap_or(1) + 1;
-            for ((sample, old), step) in samples.iter_mut().zip(tail).zip(1..) {
-                *sample = clamp((i32::from(*sample) * step + i32::from(old) * (steps - step)) / steps);
+        if self.going_on.made_up > 0 {
+            let mut tail = [0f32; CROSSFADE_MAX];
+            let len = samples.len().min(CROSSFADE_MS * self.per_ms).min(CROSSFADE_MAX);
+            for sample in &mut tail[..len] {
+                *sample = self.going_on.next(&self.source, self.per_ms);
             }
-            self.made_up = 0;
+            for (sample, (old, part)) in samples.iter_mut().zip(tail.into_iter().zip(gap::ramp(len))) {
+                *sample = gap::integer(old + (f32::from(*sample) - old) * part);
+            }
+            self.going_on.made_up = 0;
         }
         self.remember(samples);
     }
 
-    /// Makes up sound.
+    /// Makes up sound, not knowing what comes behind.
     pub(crate) fn fill(&mut self, samples: &mut [i16]) {
-        if self.made_up == 0 {
-            self.cycle = self.find_cycle();
+        self.begin();
+        for sample in samples.iter_mut() {
+            *sample = gap::integer(self.going_on.next(&self.source, self.per_ms));
         }
-        self.repeat(samples);
+        self.remember(samples);
     }
 
-    fn repeat(&mut self, samples: &mut [i16]) {
-        let cycle = &self.history[HISTORY - self.cycle..];
-        for sample in samples {
-            let gain = FADED_SAMPLES.saturating_sub(self.made_up.max(FULL_SAMPLES)).cast_signed();
-            let old = i32::from(cycle[self.made_up as usize % cycle.len()]);
-            *sample = clamp(old * gain / (FADED_SAMPLES - FULL_SAMPLES).cast_signed());
-            self.made_up = self.made_up.saturating_add(1);
+    /// Makes up sound that ends where `future` begins, which is heard next.
+    pub(crate) fn lead_to(&mut self, future: &[i16], samples: &mut [i16]) {
+        self.begin();
+        let side = Side { source: &self.source, going_on: self.going_on, per_ms: self.per_ms };
+        gap::lead(side, future, samples);
+        self.going_on.made_up = 0;
+        self.remember(samples);
+    }
+
+    fn begin(&mut self) {
+        if self.going_on.made_up > 0 {
+            return;
         }
+        self.source.copy_from_slice(&self.history);
+        let cycles = CYCLE_MIN_TENTHS_MS * self.per_ms / 10..=CYCLE_MAX_MS * self.per_ms;
+        let pitch = pitch::of_the_end(&self.source, cycles, COMPARED_MS * self.per_ms);
+        let back = |distance: usize| f32::from(self.source[self.source.len() - distance]);
+        let voiced = pitch.likeness > VOICED_LIKENESS;
+        self.going_on = GoingOn {
+            cycle: pitch.cycle,
+            exact: pitch.exact,
+            voiced,
+            made_up: 0,
+            back: pitch.cycle,
+            then: pitch.cycle,
+            step: if voiced { back(1) - back(pitch.cycle + 1) } else { 0.0 },
+        };
     }
 
     fn remember(&mut self, samples: &[i16]) {
-        let samples = &samples[samples.len().saturating_sub(HISTORY)..];
+        let len = self.history.len();
+        let samples = &samples[samples.len().saturating_sub(len)..];
         self.history.copy_within(samples.len().., 0);
-        self.history[HISTORY - samples.len()..].copy_from_slice(samples);
-    }
-
-    /// The distance at which the last 10 ms look most like themselves.
-    fn find_cycle(&self) -> usize {
-        let recent = &self.history[HISTORY - COMPARED..];
-        let likeness = |cycle: usize| {
-            let earlier = &self.history[HISTORY - COMPARED - cycle..HISTORY - cycle];
-            let (mut product, mut energy) = (0i64, 1i64);
-            for (&a, &b) in recent.iter().zip(earlier) {
-                product += i64::from(a) * i64::from(b);
-                energy += i64::from(b) * i64::from(b);
-            }
-            // Normalized by the earlier piece alone: the recent one is the same for all. Only an ordering, so f64 will do.
-            #[expect(clippy::cast_precision_loss, reason = "an ordering of large sums")]
-            let likeness = product as f64 / (energy as f64).sqrt();
-            likeness
-        };
-        let best = (CYCLE_MIN..=CYCLE_MAX).map(|cycle| (cycle, likeness(cycle)));
-        best.fold((CYCLE_MIN, f64::MIN), |best, next| if next.1 > best.1 { next } else { best }).0
+        self.history[len - samples.len()..].copy_from_slice(samples);
     }
 }
 
-const _: () = assert!(FRAME_SAMPLES <= HISTORY, "one frame is remembered whole");
+impl GoingOn {
+    pub(crate) fn cycle(&self) -> usize {
+        self.cycle
+    }
 
-fn clamp(sample: i32) -> i16 {
-    i16::try_from(sample).unwrap_or(if sample < 0 { i16::MIN } else { i16::MAX })
+    pub(crate) fn exact_cycle(&self) -> f32 {
+        self.exact
+    }
+
+    /// How loud it is now, compared to what was heard; 1 at the beginning.
+    pub(crate) fn gain(&self, per_ms: usize) -> f32 {
+        let (full, faded) = (FULL_MS * per_ms, FADED_MS * per_ms);
+        fraction(faded.saturating_sub(self.made_up.max(full)), faded - full)
+    }
+
+    /// The next sample that is made up, fading.
+    pub(crate) fn next(&mut self, source: &[i16], per_ms: usize) -> f32 {
+        self.gain(per_ms) * self.next_unfaded(source, per_ms)
+    }
+
+    /// The same as loud as what was heard.
+    pub(crate) fn next_unfaded(&mut self, source: &[i16], per_ms: usize) -> f32 {
+        let sample = if self.voiced { self.repeated(source, per_ms) } else { self.mirrored(source, per_ms) };
+        self.made_up = self.made_up.saturating_add(1);
+        sample
+    }
+
+    fn repeated(&mut self, source: &[i16], per_ms: usize) -> f32 {
+        let at = |back: usize| f32::from(source[source.len() - back]);
+        let sample = at(self.back);
+        // The end of a round runs over into what came before its beginning.
+        let quarter = self.cycle / 4;
+        let blended = if self.back <= quarter {
+            let part = fraction(quarter + 1 - self.back, quarter + 1);
+            sample + (at(self.then + self.back) - sample) * part
+        } else {
+            sample
+        };
+        let smoothing = 1.0 - fraction(self.made_up, SMOOTHED_MS * per_ms).min(1.0);
+        self.back -= 1;
+        if self.back == 0 {
+            self.back = self.then;
+            let at_its_end = self.made_up + self.back;
+            self.then = self.cycle * (1 + at_its_end / (WIDENED_MS * per_ms)).min(3);
+        }
+        blended + self.step * smoothing
+    }
+
+    fn mirrored(&self, source: &[i16], per_ms: usize) -> f32 {
+        let len = MIRROR_MS * per_ms;
+        let (round, at) = (self.made_up / len, self.made_up % len);
+        let back = if round.is_multiple_of(2) { at + 1 } else { len - at };
+        f32::from(source[source.len() - back])
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "both are some thousands at most")]
+pub(crate) fn fraction(part: usize, whole: usize) -> f32 {
+    part as f32 / whole.max(1) as f32
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Tone, pitch_level_db};
-
-    #[test]
-    fn a_lost_frame_of_a_steady_pitch_is_hardly_missed_and_nothing_clicks() {
-        for pitch_hz in [150.0, 310.0, 1000.0] {
-            let mut tone = Tone::new(pitch_hz, -10.0);
-            let (mut concealment, mut heard) = (Concealment::default(), Vec::new());
-            for n in 0..20 {
-                let mut frame = [0; FRAME_SAMPLES];
-                tone.fill(&mut frame);
-                if n == 10 {
-                    concealment.fill(&mut frame);
-                } else {
-                    concealment.heard(&mut frame);
-                }
-                heard.extend(frame);
-            }
-            let made_up = pitch_level_db(&heard[1600..1680], pitch_hz);
-            assert!((made_up + 10.0).abs() < 1.5, "{pitch_hz} Hz: {made_up} dB instead of -10");
-            let steepest =
-                |samples: &[i16]| samples.windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max();
-            let usual = steepest(&heard[..1600]).unwrap();
-            assert!(steepest(&heard[1590..]).unwrap() <= usual * 3 / 2 + 100, "{pitch_hz} Hz clicks");
-        }
-    }
-
-    #[test]
-    fn after_sixty_milliseconds_it_is_silent_and_stays_so() {
-        let (mut concealment, mut frame) = (Concealment::default(), [9000; FRAME_SAMPLES]);
-        concealment.heard(&mut frame);
-        for _ in 0..3 {
-            concealment.fill(&mut frame);
-        }
-        assert!(frame[159].abs() < 50);
-        concealment.fill(&mut frame);
-        assert_eq!(frame, [0; FRAME_SAMPLES]);
-    }
-}
+#[path = "concealment_tests.rs"]
+mod tests;

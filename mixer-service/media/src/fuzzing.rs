@@ -102,10 +102,11 @@ pub fn jitter_buffer(bytes: &[u8], start: Instant) {
             buffer.beat(now);
             let mut wanted = FRAME_SAMPLES;
             while wanted > 0 {
-                wanted -= match buffer.next_piece(wanted) {
+                let len = match buffer.next_piece(wanted, FRAME_SAMPLES) {
                     Piece::Sound(sound) => sound.len,
                     Piece::Missing(len, _) | Piece::Pause(len) => len,
                 };
+                wanted = wanted.saturating_sub(len);
             }
         }
         now += Duration::from_millis(u64::from(chunk[5] >> 2));

@@ -5,10 +5,12 @@
 //!
 //! The depth starts small: the first packet is played at the first beat that leaves [`START_MARGIN`]. When the buffer ran dry
 //! and the missing packet comes after all, the line swayed: the playout steps back and the buffer is deeper from then on.
-//! When every packet was early for a while, it says so, and its owner may skip a frame nobody hears.
+//! Otherwise `depth.rs` watches how early packets are, and its owner is told by how much the sound should be stretched or
+//! shortened.
 
 use std::time::{Duration, Instant};
 
+use crate::depth::Depth;
 use crate::{BEAT, FRAME_TICKS, SAMPLE_RATE_HZ};
 
 /// Longest packet: 120 ms, the longest that Opus has.
@@ -21,18 +23,10 @@ const AHEAD_MAX: i32 = 2400;
 const BEHIND_MAX: i32 = 8000;
 /// After 200 ms with nothing to play, the next packet begins a new talk spurt with a fresh depth.
 const STARVED_MAX: u32 = 1600;
-/// How long before its beat a packet should be here, at the start.
-pub(crate) const START_MARGIN: Duration = Duration::from_millis(10);
+/// How long before its beat a packet should be here, at the start: a beat that is a little late takes in more, not less.
+pub(crate) const START_MARGIN: Duration = Duration::from_millis(2);
 /// The deepest that swaying lines make it: 200 ms.
 const MARGIN_MAX: i32 = 1600;
-/// Beats over which earliness is judged: four seconds.
-const WINDOW_BEATS: u32 = 200;
-/// Fewer packets in a window say nothing.
-const WINDOW_PACKETS_MIN: u32 = 40;
-/// So many packets overtaken beyond rescue in a window, and one frame is waited.
-const WINDOW_LATE_MAX: u32 = 3;
-/// Earlier than 100 ms throughout a window: shorten even while he speaks.
-const FORCED_MARGIN: i32 = 800;
 const FRAME: i32 = FRAME_TICKS.cast_signed();
 
 /// What became of a packet.
@@ -55,7 +49,8 @@ pub(crate) enum Inserted {
 pub(crate) enum Piece<'a> {
     /// Some of a packet.
     Sound(Sound<'a>),
-    /// So many samples should have been here; and the packet right behind them, if it came already.
+    /// So many samples should have been here; and the packet right behind them, if it came already: then it is the whole gap,
+    /// which may be more than was wanted.
     Missing(usize, Option<&'a [u8]>),
     /// So many samples before the talk spurt begins.
     Pause(usize),
@@ -81,17 +76,6 @@ impl<'a> Sound<'a> {
     }
 }
 
-/// Whether the buffer is deeper than it need be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Surplus {
-    /// As deep as it must.
-    No,
-    /// One frame less would do; skip a quiet one.
-    Frame,
-    /// Far too deep; skip any frame.
-    Much,
-}
-
 /// Packets of one stream on their way to being played.
 #[derive(Debug)]
 pub(crate) struct JitterBuffer {
@@ -103,9 +87,9 @@ pub(crate) struct JitterBuffer {
     last_beat: Instant,
     /// Margin that a new talk spurt starts with, in samples.
     margin: i32,
-    surplus: Surplus,
-    hold: bool,
-    window: Window,
+    /// Samples that were taken out and are not played yet.
+    unplayed: i32,
+    depth: Depth,
 }
 
 #[derive(Clone, Debug)]
@@ -126,16 +110,6 @@ enum Playout {
     Playing { next: u32, starved: u32, leading: bool },
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    beats: u32,
-    packets: u32,
-    late: u32,
-    least_margin: i32,
-}
-
-const FRESH_WINDOW: Window = Window { beats: 0, packets: 0, late: 0, least_margin: i32::MAX };
-
 impl JitterBuffer {
     /// An empty buffer for payloads of at most so many bytes. This and nothing later allocates.
     #[must_use]
@@ -147,9 +121,8 @@ impl JitterBuffer {
             playout: Playout::Waiting,
             last_beat: now,
             margin: samples(START_MARGIN),
-            surplus: Surplus::No,
-            hold: false,
-            window: FRESH_WINDOW,
+            unplayed: 0,
+            depth: Depth::default(),
         }
     }
 
@@ -157,8 +130,7 @@ impl JitterBuffer {
     pub(crate) fn restart(&mut self) {
         self.slots.iter_mut().for_each(|slot| slot.held = false);
         self.playout = Playout::Waiting;
-        self.window = FRESH_WINDOW;
-        self.surplus = Surplus::No;
+        self.depth.restart();
     }
 
     /// Takes a packet of `len` samples that arrived now. `newest`: no packet with a later sequence number came before it.
@@ -178,10 +150,8 @@ impl JitterBuffer {
             self.hold(timestamp, len, payload);
             return Inserted::Restarted;
         }
-        self.window.packets += 1;
-        self.window.least_margin = self.window.least_margin.min(until_beat + ahead.min(AHEAD_MAX));
+        self.depth.note(ahead + self.unplayed, until_beat, i32::from(len));
         if ahead + i32::from(len) <= 0 && !self.step_back(ahead, starved) {
-            self.window.late += 1;
             return Inserted::Late;
         }
         self.hold(timestamp, len, payload)
@@ -190,18 +160,17 @@ impl JitterBuffer {
     /// Begins a frame; call before asking for its pieces. `now` is when the beat was due.
     pub(crate) fn beat(&mut self, now: Instant) {
         self.last_beat = now;
-        self.window.beats += 1;
-        if self.window.beats >= WINDOW_BEATS {
-            self.judge();
-        }
+        self.depth.beat();
     }
 
-    /// The next piece of at most `wanted` samples.
-    pub(crate) fn next_piece(&mut self, wanted: usize) -> Piece<'_> {
+    /// Ends a frame: of what was taken out, so many samples are still to be played.
+    pub(crate) fn leave(&mut self, unplayed: usize) {
+        self.unplayed = i32::try_from(unplayed).unwrap_or(i32::MAX);
+    }
+
+    /// The next piece: of at most `wanted` samples, except a gap of at most `gap_max` whose end is known.
+    pub(crate) fn next_piece(&mut self, wanted: usize, gap_max: usize) -> Piece<'_> {
         let Playout::Playing { next, starved, leading } = self.playout else { return Piece::Pause(wanted) };
-        if std::mem::take(&mut self.hold) {
-            return Piece::Missing(wanted, None);
-        }
         let (mut gap, mut behind) = (i32::MAX, None);
         let mut found = None;
         for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.held) {
@@ -223,7 +192,9 @@ impl JitterBuffer {
             return Piece::Sound(Sound { timestamp, payload: self.payload(index), offset, len });
         }
         let dry = gap == i32::MAX;
-        let len = wanted.min(usize::try_from(gap).unwrap_or(wanted));
+        let gap = usize::try_from(gap).unwrap_or(usize::MAX);
+        let behind = behind.filter(|_| !leading && gap <= gap_max);
+        let len = if behind.is_some() { gap } else { wanted.min(gap) };
         let starved = if dry { starved + len_u32(len) } else { 0 };
         self.playout = if starved >= STARVED_MAX {
             Playout::Waiting
@@ -233,21 +204,35 @@ impl JitterBuffer {
         if leading {
             return Piece::Pause(len);
         }
-        let behind = behind.filter(|_| usize::try_from(gap).is_ok_and(|gap| gap <= wanted));
         Piece::Missing(len, behind.map(|index| self.payload(index)))
     }
 
-    /// Whether a frame may be skipped.
-    #[must_use]
-    pub(crate) fn surplus(&self) -> Surplus {
-        self.surplus
+    /// A missing piece had to be made up: it was not a pause.
+    pub(crate) fn missed(&mut self) {
+        self.depth.missed();
     }
 
-    /// A frame was skipped, as [`surplus`](Self::surplus) allowed.
-    pub(crate) fn skipped(&mut self) {
-        self.surplus = Surplus::No;
-        self.margin = (self.margin - FRAME).max(samples(START_MARGIN));
-        self.window = FRESH_WINDOW;
+    /// Whether the next so many samples are here.
+    pub(crate) fn has(&self, len: usize) -> bool {
+        let Playout::Playing { next, .. } = self.playout else { return false };
+        let held = self.slots.iter().filter(|slot| slot.held).map(|slot| {
+            let ahead = distance(next, slot.timestamp);
+            let end = ahead + i32::from(slot.len);
+            usize::try_from(end).unwrap_or(0).min(len) - usize::try_from(ahead).unwrap_or(0).min(len)
+        });
+        held.sum::<usize>() >= len
+    }
+
+    /// By how many samples the sound should be stretched (positive) or shortened (negative).
+    #[must_use]
+    pub(crate) fn wanted_change(&self) -> i32 {
+        self.depth.wanted_change()
+    }
+
+    /// It was, by so many.
+    pub(crate) fn changed(&mut self, by: i32) {
+        self.margin = (self.margin + by).clamp(samples(START_MARGIN), MARGIN_MAX);
+        self.depth.changed(by);
     }
 
     /// Starts the playout so that this packet is due at the first beat that leaves the margin, also to the packets that
@@ -269,8 +254,7 @@ impl JitterBuffer {
         }
         self.margin = deeper;
         self.playout = Playout::Playing { next: next.wrapping_sub(back), starved: 0, leading };
-        self.window = FRESH_WINDOW;
-        self.surplus = Surplus::No;
+        self.depth.stepped_back();
         true
     }
 
@@ -290,24 +274,6 @@ impl JitterBuffer {
     fn payload(&self, index: usize) -> &[u8] {
         let start = index * self.payload_max;
         &self.payloads[start..start + usize::from(self.slots[index].bytes)]
-    }
-
-    fn judge(&mut self) {
-        let Window { packets, late, least_margin, .. } = self.window;
-        self.window = FRESH_WINDOW;
-        if packets < WINDOW_PACKETS_MIN {
-            return;
-        }
-        self.hold = late >= WINDOW_LATE_MAX && self.margin + FRAME <= MARGIN_MAX;
-        if self.hold {
-            self.margin += FRAME;
-        }
-        self.surplus = match least_margin {
-            i32::MIN..0 => Surplus::No,
-            margin if margin >= FORCED_MARGIN => Surplus::Much,
-            margin if margin >= samples(START_MARGIN) + FRAME => Surplus::Frame,
-            _ => Surplus::No,
-        };
     }
 }
 
@@ -355,7 +321,7 @@ mod tests {
             self.buffer.beat(self.start + BEAT * self.beats);
             let mut frame = Vec::new();
             while frame.len() < FRAME_SAMPLES {
-                match self.buffer.next_piece(FRAME_SAMPLES - frame.len()) {
+                match self.buffer.next_piece(FRAME_SAMPLES - frame.len(), 0) {
                     Piece::Sound(sound) => frame.extend(sound.bytes()),
                     Piece::Missing(len, _) => frame.extend(std::iter::repeat_n(b'-', len)),
                     Piece::Pause(len) => frame.extend(std::iter::repeat_n(b'.', len)),
@@ -368,10 +334,10 @@ mod tests {
     #[test]
     fn a_packet_early_enough_plays_at_the_next_beat_and_a_tight_one_a_beat_later() {
         let mut world = World::new();
-        world.packet(9, 0, 160, b'a');
+        world.packet(17, 0, 160, b'a');
         assert_eq!(world.beat(), "aa");
         let mut world = World::new();
-        world.packet(11, 0, 160, b'a');
+        world.packet(19, 0, 160, b'a');
         assert_eq!(world.beat(), "..");
         assert_eq!(world.beat(), "aa");
     }
@@ -454,23 +420,6 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_buffer_offers_to_skip_and_only_then() {
-        let mut world = World::new();
-        world.buffer.margin = 400;
-        for n in 0..410 {
-            world.packet(1, n * 160, 160, b'x');
-            world.beat();
-        }
-        assert_eq!(world.buffer.surplus(), Surplus::Frame);
-        let mut world = World::new();
-        for n in 0..410 {
-            world.packet(1, n * 160, 160, b'x');
-            world.beat();
-        }
-        assert_eq!(world.buffer.surplus(), Surplus::No);
-    }
-
-    #[test]
     fn timestamps_that_wrap_go_on_and_timestamps_that_jump_start_anew() {
         let mut world = World::new();
         for n in 0..4u32 {
@@ -504,7 +453,7 @@ mod tests {
         let mut pieces = Vec::new();
         for beat in 1..5 {
             world.buffer.beat(world.start + BEAT * beat);
-            if let Piece::Sound(sound) = world.buffer.next_piece(FRAME_SAMPLES) {
+            if let Piece::Sound(sound) = world.buffer.next_piece(FRAME_SAMPLES, 160) {
                 pieces.push((sound.timestamp, sound.payload[0], sound.payload.len(), sound.offset, sound.len));
             }
         }
@@ -521,9 +470,9 @@ mod tests {
         world.packet(1, 480, 160, b'd');
         assert_eq!(world.beat(), "aa");
         world.buffer.beat(world.start + BEAT * 2);
-        assert_eq!(world.buffer.next_piece(FRAME_SAMPLES), Piece::Missing(160, None), "two are missing");
+        assert_eq!(world.buffer.next_piece(FRAME_SAMPLES, 160), Piece::Missing(160, None), "two are missing");
         world.buffer.beat(world.start + BEAT * 3);
-        assert_eq!(world.buffer.next_piece(FRAME_SAMPLES), Piece::Missing(160, Some(&[b'd'; 160][..])));
+        assert_eq!(world.buffer.next_piece(FRAME_SAMPLES, 160), Piece::Missing(160, Some(&[b'd'; 160][..])));
     }
 
     #[test]
