@@ -143,6 +143,8 @@ pub struct Plan {
     pub per_second: f64,
     /// How long each lasts; `None`: nobody hangs up.
     pub hold: Option<Duration>,
+    /// All hang up within a second, so long after the first has called; in place of `hold`.
+    pub together: Option<Duration>,
     /// Whether a 200 is acknowledged.
     pub acknowledge: bool,
     /// How long to go on listening behind the last call.
@@ -161,6 +163,7 @@ impl Plan {
             calls,
             per_second: f64::INFINITY,
             hold: Some(Duration::from_secs(1)),
+            together: None,
             acknowledge: true,
             linger: Duration::ZERO,
             number: |_| crate::mixer::GUEST.to_owned(),
@@ -312,7 +315,7 @@ impl<'a> Exchange<'a> {
         let at_rest = |call: &Option<Call>| {
             call.as_ref().is_some_and(|call| match call.state {
                 State::Over => true,
-                State::Up => self.plan.hold.is_none(),
+                State::Up => self.plan.hold.is_none() && self.plan.together.is_none(),
                 State::Inviting | State::HangingUp => false,
             })
         };
@@ -413,8 +416,10 @@ impl<'a> Exchange<'a> {
                     let ack = call.slip.ack();
                     self.send(&ack);
                 }
-                if let Some(hold) = self.plan.hold {
-                    self.due.push(Due(now + hold, index, Task::HangUp));
+                let part = Duration::from_secs(1) * index / self.plan.calls;
+                let together = self.plan.together.map(|after| self.first + after + part);
+                if let Some(end) = together.or(self.plan.hold.map(|hold| now + hold)) {
+                    self.due.push(Due(end, index, Task::HangUp));
                 }
             }
             (200..300, State::Up) if is_invite && self.plan.acknowledge => {

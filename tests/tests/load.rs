@@ -110,6 +110,49 @@ fn calls_come_up_as_fast_as_they_come_in() {
     });
 }
 
+/// M9: a crowd joins at 200 a second, and everybody leaves within one.
+#[test]
+fn a_crowd_that_leaves_at_once_disturbs_nobody() {
+    in_lab(async || {
+        let crowd = if is_long() { 1_500 } else { 300 };
+        let mixer = Mixer::open(Setup::new(SERVER, TRUNK)).await;
+        let both = Bystanders::meet(&mixer, TRUNK).await;
+        let control = both.control(Duration::from_secs(3)).await;
+        mixer.book_room("Crowd", "4712", "482916", &["+493023125300"]).await;
+        let (server, since) = (mixer.sip(), now());
+        // The last of them has heard his greeting by then.
+        let gathered = Duration::from_secs(u64::from(crowd) / 200 + 12);
+        let plan = Plan {
+            per_second: 200.0,
+            together: Some(gathered),
+            number: |_| "+493023125300".to_owned(),
+            ..Plan::burst(TRUNK, server, crowd)
+        };
+        let crowding = tokio::spawn(make(plan));
+        pause(gathered.as_secs_f64() - 0.5).await;
+        let most = mixer.participants("Crowd").await.len();
+        let came = crowding.await.expect("the crowd calls");
+        pause(1.0).await;
+        let (left, missing) = (mixer.participants("Crowd").await.len(), both.missing_since(since));
+        let latest = mixer.metric("dialroom_mixer_beat_lateness_max_us").await / 1000.0;
+        println!(
+            "figure: {} of {crowd} in one room, most at a time {most}, all gone within a second: {left} left, latest beat {latest:.1} ms, {} of \
+             the running conference missing (control {})",
+            came.set_up.len(),
+            percent(missing),
+            percent(control)
+        );
+        assert_eq!((came.set_up.len() as u32, came.hung_up, left), (crowd, crowd, 0), "{:?}", came.refused);
+        assert!(most as u32 > crowd * 9 / 10, "{most} of {crowd} were in");
+        assert!(missing - control < 2.0 * MISSING_MAX, "{missing}, {control} without a crowd");
+        if is_optimized() {
+            assert!(latest <= 100.0, "{latest} ms");
+        }
+        both.part().await;
+        mixer.close().await;
+    });
+}
+
 /// Whether the program under test is a build whose speed counts.
 fn is_optimized() -> bool {
     std::env::var("DIALROOM_BIN").is_ok_and(|path| path.contains("/release/") || path.contains("/dist/"))
