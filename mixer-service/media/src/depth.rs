@@ -108,9 +108,15 @@ impl Depth {
         }
     }
 
+    /// What was missing came after all, when its place was over: the line does not lose it, it sways.
+    pub(crate) fn came_late(&mut self) {
+        self.window.gaps = self.window.gaps.saturating_sub(1);
+    }
+
     /// What was missing came after all, and is played now: the buffer is deeper from here on.
     pub(crate) fn stepped_back(&mut self) {
-        let gaps = self.window.gaps.saturating_sub(1);
+        self.came_late();
+        let gaps = self.window.gaps;
         self.restart();
         self.window.gaps = gaps;
     }
@@ -124,11 +130,12 @@ impl Depth {
         if by == 0 {
             return;
         }
-        let before = self.change;
-        self.change -= by;
-        if self.change.signum() != before.signum() || self.change.abs() < SURPLUS_MIN / 2 {
-            self.change = 0;
-        }
+        // Too deep by a little is good enough; not deep enough by a little is not.
+        self.change = match self.change - by {
+            left if self.change > 0 => left.max(0),
+            left if left > -SURPLUS_MIN / 2 => 0,
+            left => left,
+        };
         self.window = Window { gaps: self.window.gaps, beats: self.window.beats, ..Window::default() };
     }
 
@@ -150,5 +157,85 @@ fn insert(least: &mut [i32; MISSED + 1], mut new: i32) {
         if new < *kept {
             std::mem::swap(kept, &mut new);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets of 20 ms that come `until_beat` samples before a beat, with their first sample `ahead` of it.
+    fn windows(depth: &mut Depth, count: u32, ahead: i32, until_beat: i32) {
+        for _ in 0..count * WINDOW_BEATS {
+            depth.note(ahead, until_beat, FRAME);
+            depth.beat();
+        }
+    }
+
+    #[test]
+    fn early_and_late_packets_ask_for_less_and_for_more() {
+        for (ahead, until_beat, expected) in [
+            (0, 80, 0),
+            (0, RESERVE, 0),
+            (0, RESERVE - 1, FRAME),
+            (160, RESERVE_TO_SHORTEN, -FRAME),
+            (160, RESERVE_TO_SHORTEN - 1, 0),
+            (160, 100, -FRAME),
+            (60, 100, -60),
+            (20, 100, 0),
+            (-100, 100, 100),
+            (900, 100, -CHANGE_MAX),
+        ] {
+            let mut depth = Depth::default();
+            windows(&mut depth, 1, ahead, until_beat);
+            assert_eq!(depth.wanted_change(), expected, "{ahead} ahead, {until_beat} before the beat");
+        }
+    }
+
+    #[test]
+    fn two_late_ones_in_four_seconds_are_cheaper_to_make_up() {
+        for (late, expected) in [(2, 0), (3, FRAME)] {
+            let mut depth = Depth::default();
+            for n in 0..WINDOW_BEATS {
+                depth.note(if n < late { -FRAME } else { 0 }, 80, FRAME);
+                depth.beat();
+            }
+            assert_eq!(depth.wanted_change(), expected, "{late} late");
+        }
+    }
+
+    #[test]
+    fn a_change_is_done_in_parts_and_then_over() {
+        let mut depth = Depth::default();
+        windows(&mut depth, 1, 160, 100);
+        for (by, left) in [(-70, -90), (0, -90), (-65, -25), (-6, 0)] {
+            depth.changed(by);
+            assert_eq!(depth.wanted_change(), left);
+        }
+    }
+
+    #[test]
+    fn a_little_too_shallow_is_not_good_enough() {
+        let mut depth = Depth::default();
+        windows(&mut depth, 1, 0, 0);
+        for (by, left) in [(100, 60), (59, 1), (20, 0)] {
+            depth.changed(by);
+            assert_eq!(depth.wanted_change(), left);
+        }
+    }
+
+    #[test]
+    fn a_line_that_loses_keeps_a_packet_more_for_a_while() {
+        let mut depth = Depth::default();
+        for _ in 0..GAPS_MIN {
+            depth.missed();
+            depth.missed();
+            depth.note(0, 80, FRAME);
+        }
+        windows(&mut depth, 1, 0, 80);
+        assert_eq!(depth.wanted_change(), FRAME);
+        depth.changed(FRAME);
+        windows(&mut depth, SOUND_WINDOWS, FRAME, 80);
+        assert_eq!(depth.wanted_change(), -FRAME, "nothing was lost for long");
     }
 }

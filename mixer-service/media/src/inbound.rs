@@ -15,7 +15,7 @@ use crate::reception::{Order, Reception};
 use crate::rtp::Packet;
 use crate::time_scale::change_max;
 use crate::timeline::Timeline;
-use crate::{FRAME_SAMPLES, Frame, Remote, StreamStatistics};
+use crate::{Codec, FRAME_SAMPLES, Frame, Remote, StreamStatistics};
 
 /// A leg of which nothing came for so long is probably dead; told again as often, the program decides.
 pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl Inbound {
         Self {
             timeline: Timeline::new(remote.codec),
             reception: Reception::new(now),
-            buffer: JitterBuffer::new(now, remote.codec.payload_max()),
+            buffer: buffer(now, remote.codec),
             decoder: Decoder::new(remote.codec),
             digits: DigitReceiver::new(remote.codec.ticks_per_sample()),
             keys: Keys::new(now),
@@ -83,7 +83,7 @@ impl Inbound {
     pub(crate) fn redirect(&mut self, now: Instant, remote: Remote) {
         if remote.codec != self.remote.codec {
             self.timeline = Timeline::new(remote.codec);
-            self.buffer = JitterBuffer::new(now, remote.codec.payload_max());
+            self.buffer = buffer(now, remote.codec);
             self.counts.packets_refused += self.decoder.failures();
             self.decoder = Decoder::new(remote.codec);
             self.digits = DigitReceiver::new(remote.codec.ticks_per_sample());
@@ -298,6 +298,10 @@ impl Inbound {
     }
 }
 
+fn buffer(now: Instant, codec: Codec) -> JitterBuffer {
+    JitterBuffer::new(now, codec.payload_max()).by_whole_packets(codec.conceals())
+}
+
 /// Fills a gap as the codec does, else as we do; `next` is the packet right behind it.
 fn conceal(decoder: &mut Decoder, concealment: &mut Concealment, next: Option<&[u8]>, gap: &mut [i16]) {
     let frames = gap.len().div_ceil(FRAME_SAMPLES);
@@ -330,9 +334,13 @@ fn peak(frame: &Frame) -> u16 {
 }
 
 #[cfg(test)]
+#[path = "line_tests.rs"]
+mod line_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BEAT, Codec, G711, Tone, level_dbov, pitch_level_db, some_instant};
+    use crate::{BEAT, G711, Tone, level_dbov, pitch_level_db, some_instant};
 
     struct World {
         inbound: Inbound,

@@ -15,6 +15,8 @@ use crate::{BEAT, FRAME_TICKS, SAMPLE_RATE_HZ};
 
 /// Longest packet: 120 ms, the longest that Opus has.
 const SAMPLES_MAX: u16 = 960;
+/// Of one that is missing at most a frame is taken at once.
+const PIECE_MAX: u16 = 160;
 /// Packets held: 320 ms even of 10 ms packets, more than [`AHEAD_MAX`] lets in.
 const SLOTS: usize = 32;
 /// Packets further ahead than 300 ms mean that the sender's clock jumped, or that a stall ended: start anew from there.
@@ -90,6 +92,10 @@ pub(crate) struct JitterBuffer {
     /// Samples that were taken out and are not played yet.
     unplayed: i32,
     depth: Depth,
+    /// Length of the last packet, at most a frame.
+    packet_len: u16,
+    /// What is missing is made up by whole packets.
+    whole_packets: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +129,14 @@ impl JitterBuffer {
             margin: samples(START_MARGIN),
             unplayed: 0,
             depth: Depth::default(),
+            packet_len: 0,
+            whole_packets: false,
         }
+    }
+
+    /// For a codec that makes up what is missing by whole packets.
+    pub(crate) fn by_whole_packets(self, whole_packets: bool) -> Self {
+        Self { whole_packets, ..self }
     }
 
     /// Forgets all packets: another sender begins. The depth learned stays.
@@ -138,6 +151,7 @@ impl JitterBuffer {
         if !(1..=self.payload_max).contains(&payload.len()) || !(1..=SAMPLES_MAX).contains(&len) {
             return Inserted::Refused;
         }
+        self.packet_len = len.min(PIECE_MAX);
         let until_beat = samples((self.last_beat + BEAT).saturating_duration_since(now));
         let Playout::Playing { next, starved, .. } = self.playout else {
             self.begin(timestamp, i32::from(len), until_beat);
@@ -152,6 +166,7 @@ impl JitterBuffer {
         }
         self.depth.note(ahead + self.unplayed, until_beat, i32::from(len));
         if ahead + i32::from(len) <= 0 && !self.step_back(ahead, starved) {
+            self.depth.came_late();
             return Inserted::Late;
         }
         self.hold(timestamp, len, payload)
@@ -168,7 +183,8 @@ impl JitterBuffer {
         self.unplayed = i32::try_from(unplayed).unwrap_or(i32::MAX);
     }
 
-    /// The next piece: of at most `wanted` samples, except a gap of at most `gap_max` whose end is known.
+    /// The next piece: of at most `wanted` samples, except a gap of at most `gap_max` whose end is known, and what is missing of
+    /// a codec that makes it up by whole packets.
     pub(crate) fn next_piece(&mut self, wanted: usize, gap_max: usize) -> Piece<'_> {
         let Playout::Playing { next, starved, leading } = self.playout else { return Piece::Pause(wanted) };
         let (mut gap, mut behind) = (i32::MAX, None);
@@ -194,7 +210,8 @@ impl JitterBuffer {
         let dry = gap == i32::MAX;
         let gap = usize::try_from(gap).unwrap_or(usize::MAX);
         let behind = behind.filter(|_| !leading && gap <= gap_max);
-        let len = if behind.is_some() { gap } else { wanted.min(gap) };
+        let piece = if self.whole_packets && !leading { wanted.max(usize::from(self.packet_len)) } else { wanted };
+        let len = if behind.is_some() { gap } else { piece.min(gap) };
         let starved = if dry { starved + len_u32(len) } else { 0 };
         self.playout = if starved >= STARVED_MAX {
             Playout::Waiting
@@ -210,6 +227,15 @@ impl JitterBuffer {
     /// A missing piece had to be made up: it was not a pause.
     pub(crate) fn missed(&mut self) {
         self.depth.missed();
+    }
+
+    /// The sample that is played next, if any is.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> Option<u32> {
+        match self.playout {
+            Playout::Playing { next, leading: false, .. } => Some(next),
+            Playout::Playing { .. } | Playout::Waiting => None,
+        }
     }
 
     /// Whether the next so many samples are here.

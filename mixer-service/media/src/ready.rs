@@ -63,13 +63,13 @@ impl Ready {
         }
     }
 
-    /// Longer by at most `longest` where that can be done unheard; says by how much.
-    pub(crate) fn stretch(&mut self, longest: usize) -> usize {
-        let room = longest.min(FRAME_SAMPLES * 3 / 4).min(CAPACITY - self.len);
+    /// Longer by `wanted`, or by a cycle of the voice, where that can be done unheard; says by how much.
+    pub(crate) fn stretch(&mut self, wanted: usize) -> usize {
+        let room = (FRAME_SAMPLES * 3 / 4).min(CAPACITY - self.len);
         if self.len < FRAME_SAMPLES || self.concealed > 0 {
             return 0;
         }
-        let Some(by) = time_scale::distance(&self.samples[..self.len], room, PER_MS) else { return 0 };
+        let Some(by) = time_scale::distance(&self.samples[..self.len], wanted, room, PER_MS) else { return 0 };
         self.len = time_scale::stretch(&mut self.samples, self.len, by, PER_MS);
         self.voiced += if self.voiced > 0 { by } else { 0 };
         by
@@ -81,7 +81,7 @@ impl Ready {
         if self.concealed > 0 {
             return 0;
         }
-        let Some(by) = time_scale::distance(&self.samples[..self.len], longest, PER_MS) else { return 0 };
+        let Some(by) = time_scale::distance(&self.samples[..self.len], longest, longest, PER_MS) else { return 0 };
         self.len = time_scale::shorten(&mut self.samples[..self.len], by, PER_MS);
         self.voiced = self.voiced.min(self.len);
         by

@@ -31,10 +31,10 @@ pub(crate) fn is_soft(samples: &[i16]) -> bool {
     energy <= SOFT_RMS * SOFT_RMS * count
 }
 
-/// Where sound may be cut: a distance of at most `longest` at which it repeats itself, in voice; in soft sound `longest` itself.
-pub(crate) fn distance(samples: &[i16], longest: usize, per_ms: usize) -> Option<usize> {
+/// Where sound may be cut: a distance of at most `longest` at which it repeats itself, in voice; in soft sound what is `wanted`.
+pub(crate) fn distance(samples: &[i16], wanted: usize, longest: usize, per_ms: usize) -> Option<usize> {
     if is_soft(samples) {
-        return (longest > 0).then_some(longest);
+        return Some(wanted.min(longest)).filter(|by| *by > 0);
     }
     let cycles: RangeInclusive<usize> = CYCLE_MIN_TENTHS_MS * per_ms / 10..=longest.min(change_max(per_ms));
     if cycles.is_empty() {
@@ -68,4 +68,45 @@ pub(crate) fn stretch(samples: &mut [i16], len: usize, by: usize, per_ms: usize)
         samples[n + by] = integer(old + (new - old) * part);
     }
     len + by
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Tone, level_dbov, pitch_level_db};
+
+    fn steepest(samples: &[i16]) -> i32 {
+        samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap()
+    }
+
+    #[test]
+    fn a_tone_keeps_its_pitch_level_and_smoothness_when_it_becomes_longer_or_shorter() {
+        for pitch_hz in [90.0, 170.0, 333.0] {
+            let tone = Tone::new(pitch_hz, -10.0).take(1000);
+            let by = distance(&tone[..160], 5, 120, 8).unwrap();
+            let mut longer = tone.clone();
+            longer.resize(1120, 0);
+            let len = stretch(&mut longer, 1000, by, 8);
+            let mut shorter = tone.clone();
+            let cut = distance(&tone[..280], 120, 120, 8).unwrap();
+            let left = shorten(&mut shorter, cut, 8);
+            assert_eq!((len, left), (1000 + by, 1000 - cut));
+            for samples in [&longer[..len], &shorter[..left]] {
+                assert!((pitch_level_db(samples, pitch_hz) + 10.0).abs() < 0.3, "{pitch_hz} Hz");
+                assert!((level_dbov(samples) - level_dbov(&tone)).abs() < 0.1, "{pitch_hz} Hz");
+                assert!(steepest(samples) <= steepest(&tone) * 11 / 10, "{pitch_hz} Hz");
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_left_alone_unless_it_is_soft() {
+        let mut noise = [0; 280];
+        for (level, expected) in [(30, None), (60, Some(77))] {
+            crate::comfort_noise::ComfortNoise::new(level, 3).fill(&mut noise);
+            assert_eq!(distance(&noise, 77, 120, 8), expected);
+        }
+        assert_eq!(distance(&[0; 280], 9, 0, 8), None);
+        assert_eq!(distance(&Tone::new(200.0, -10.0).take(280), 15, 15, 8), None, "no whole cycle fits");
+    }
 }

@@ -80,6 +80,14 @@ impl Codec {
         }
     }
 
+    /// Whether its decoder makes up what never came.
+    pub(crate) fn conceals(self) -> bool {
+        match self {
+            Self::ALaw | Self::MuLaw | Self::G722 => false,
+            Self::Opus => true,
+        }
+    }
+
     /// Whether a payload only says that its sender is silent: discontinuous transmission of Opus (RFC 6716 section 2.1.9).
     pub(crate) fn is_rest(self, payload: &[u8]) -> bool {
         self == Self::Opus && (1..=opus::REST_BYTES_MAX).contains(&payload.len())
