@@ -3,6 +3,7 @@
 //! The packets of the telephones are made beforehand, so each figure holds receiving, mixing, encoding and sending; criterion
 //! tells legs and beats a second, the reciprocal is the cost of a leg on a beat.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -91,13 +92,14 @@ impl Case {
     fn run(&self, criterion: &mut Criterion, group: &str, name: String) {
         #[expect(clippy::disallowed_methods, reason = "time passes as the bench says; this is where it begins")]
         let start = Instant::now();
-        let packets = self.packets(start);
+        let packets = OnceCell::new();
         let mut group = criterion.benchmark_group(group);
         group.sample_size(10);
         group.throughput(Throughput::Elements(self.legs * self.beats as u64));
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+            let packets = packets.get_or_init(|| self.packets(start));
             bencher.iter_batched_ref(
-                || self.world(start, &packets),
+                || self.world(start, packets),
                 |world| while world.beat() {},
                 criterion::BatchSize::PerIteration,
             );

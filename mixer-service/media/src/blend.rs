@@ -30,14 +30,14 @@ impl Blend {
         Self { duck: ducked, ..Self::new(ducked) }
     }
 
-    /// Whether the talk is still softer than it is alone.
-    pub(crate) fn is_ducked(&self) -> bool {
-        self.duck < 1.0
+    /// Whether the talk is as loud as it is alone, and nothing is taken away from what fits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.duck >= 1.0 && self.limiter.is_open(0)
     }
 
     /// How a beat's talk of these bounds becomes sound, with something over it or not. `None`: as it is.
     pub(crate) fn beat(&mut self, talk: &Bounds, over: Option<&Frame>) -> Option<Blended> {
-        if over.is_none() && !self.is_ducked() && self.limiter.is_open(talk.peak()) {
+        if over.is_none() && self.is_idle() && self.limiter.is_open(talk.peak()) {
             return None;
         }
         let (before, after) = (self.duck, if over.is_some() { self.ducked } else { 1.0 });
@@ -98,7 +98,7 @@ mod tests {
     fn what_is_spoken_over_talk_lowers_it_gliding_and_both_fit() {
         let (mut talk, mut prompt) = (Tone::new(400.0, -1.0), Tone::new(1000.0, -1.0));
         let (mut blend, mut heard) = (Blend::new(0.25), Vec::new());
-        for n in 0..150 {
+        for n in 0..200 {
             let mut frame: Frame = talk.take(FRAME_SAMPLES).try_into().unwrap();
             let spoken: Frame = prompt.take(FRAME_SAMPLES).try_into().unwrap();
             blend.lay((50..100).contains(&n).then_some(&spoken), &mut frame);
@@ -109,7 +109,7 @@ mod tests {
         assert!((level(0, 400.0) + 1.0).abs() < 0.1);
         assert!((level(52, 400.0) + 13.9).abs() < 1.0 && (level(52, 1000.0) + 1.9).abs() < 0.6);
         assert!(level(52, 2400.0) < -50.0, "no clipping: {:.1}", level(52, 2400.0));
-        assert!((level(104, 400.0) + 1.0).abs() < 0.7 && !blend.is_ducked());
+        assert!((level(104, 400.0) + 1.0).abs() < 0.7 && blend.is_idle());
         assert_eq!(&heard[..8000], Tone::new(400.0, -1.0).take(8000), "alone it is left as it is");
     }
 }

@@ -6,6 +6,7 @@
 mod moving;
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -102,8 +103,8 @@ pub enum Output<'a> {
 pub struct Bridge {
     streams: Slots<Stream>,
     rooms: Slots<Room>,
-    by_stream: HashMap<StreamId, usize>,
-    by_room: HashMap<RoomKey, usize>,
+    by_stream: ByNumber<StreamId>,
+    by_room: ByNumber<RoomKey>,
     told: VecDeque<Output<'static>>,
     /// Last reports of streams that are gone; before anything is told of these.
     farewells: VecDeque<Farewell>,
@@ -120,6 +121,29 @@ pub struct Bridge {
 
 /// Things that keep their place while others come and go.
 type Slots<T> = Vec<Option<Box<T>>>;
+/// Slots by numbers that the program gives: nobody outside chooses them to fall together, so that a cheap hash is enough for
+/// what is looked up for each datagram.
+type ByNumber<K> = HashMap<K, usize, BuildHasherDefault<NumberHasher>>;
+
+/// Hashes one number.
+#[derive(Debug, Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = scramble(self.0 ^ number);
+    }
+}
 
 impl Bridge {
     /// An empty bridge; `seed` picks SSRCs, first sequence numbers and timestamps.
@@ -128,8 +152,8 @@ impl Bridge {
         Self {
             streams: Vec::new(),
             rooms: Vec::new(),
-            by_stream: HashMap::new(),
-            by_room: HashMap::new(),
+            by_stream: ByNumber::default(),
+            by_room: ByNumber::default(),
             told: VecDeque::new(),
             farewells: VecDeque::new(),
             farewell: None,

@@ -70,14 +70,14 @@ impl Playback {
     /// Plays one frame over the talk in it; music takes its place.
     pub(crate) fn play_over(&mut self, talk: &mut Blend, frame: &mut Frame) {
         if self.looped {
-            return self.play(frame);
-        }
-        let mut spoken = [0; FRAME_SAMPLES];
-        let speaks = !self.is_over();
-        if speaks {
+            self.play(frame);
+        } else if !self.is_over() {
+            let mut spoken = [0; FRAME_SAMPLES];
             self.play(&mut spoken);
+            talk.lay(Some(&spoken), frame);
+        } else if !talk.is_idle() {
+            talk.lay(None, frame);
         }
-        talk.lay(speaks.then_some(&spoken), frame);
     }
 }
 

@@ -104,7 +104,7 @@ impl Stream {
         let Some(wire) = &mut self.wire else { return };
         let (codec, mut frame) = (wire.remote().codec, [0; FRAME_SAMPLES]);
         let sent = match room {
-            Some(room) if self.mixed.is_none() && self.playback.is_over() && !self.blend.is_ducked() => {
+            Some(room) if self.mixed.is_none() && self.playback.is_over() && self.blend.is_idle() => {
                 match codec.law() {
                     Some(law) => wire.send(now, Sound::Coded(room.common(law))),
                     None => hear_common(now, wire, &mut self.ear, room),

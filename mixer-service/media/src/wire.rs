@@ -231,8 +231,8 @@ impl Wire {
 
     /// Whether this address may be sent to.
     fn is_somebody(&self, now: Instant, address: SocketAddr) -> bool {
-        let in_time = now.saturating_duration_since(self.since) < UNPROVEN_MAX;
-        self.proven || is_one_host(address) && (in_time || self.remote.may_be_sent_to(address))
+        let in_time = || now.saturating_duration_since(self.since) < UNPROVEN_MAX;
+        self.proven || is_one_host(address) && (in_time() || self.remote.may_be_sent_to(address))
     }
 
     /// Reports in clear are read from the hosts that sound is known to come from, or where they were said to.
