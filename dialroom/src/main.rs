@@ -1,6 +1,8 @@
 //! The command of Dialroom: reads the command line and hands over. Without an argument it runs the demo.
 
 mod api;
+#[cfg(target_os = "linux")]
+mod bench;
 mod book;
 mod check;
 mod children;
@@ -47,6 +49,9 @@ enum Command {
     Trace(trace::TraceArgs),
     /// A telephone on the command line
     Phone(Box<phone::PhoneArgs>),
+    /// Measure how many calls a conference server carries, and how they sound
+    #[cfg(target_os = "linux")]
+    Bench(Box<bench::BenchCommand>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -131,6 +136,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Phone(arguments)) => {
             start_logs("warn");
             return phone::run(*arguments).await;
+        }
+        #[cfg(target_os = "linux")]
+        Some(Command::Bench(command)) => {
+            start_logs("warn");
+            return bench::run(*command).await;
         }
     }
     Ok(ExitCode::SUCCESS)
