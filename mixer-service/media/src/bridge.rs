@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 pub use moving::Moving;
 
 use crate::ear::Ear;
+use crate::levels::{Leveller, Levels};
 use crate::outbound::scramble;
 use crate::playback::Playback;
 use crate::room::Room;
@@ -53,6 +54,8 @@ pub enum Command {
     Join(StreamId, RoomKey),
     /// Out of its room.
     Leave(StreamId),
+    /// What is done to its voice before others hear it; nothing, unless told.
+    Level(StreamId, Levels),
     /// These clips to all in the room, over the talk, behind what is announced there already.
     PlayToRoom(RoomKey, Vec<Clip>),
     /// The far end pressed a key (`0`–`9`, `*`, `#`, `A`–`D`), as signalling told; `Output::Digit` unless it came already.
@@ -251,6 +254,11 @@ impl Bridge {
             Command::Leave(id) => {
                 if let Some(&slot) = self.by_stream.get(&id) {
                     self.leave(slot);
+                }
+            }
+            Command::Level(id, levels) => {
+                if let Some(stream) = self.stream(id) {
+                    stream.leveller = Leveller::new(levels);
                 }
             }
             Command::PlayToRoom(key, clips) => {

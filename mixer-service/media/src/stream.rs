@@ -8,6 +8,7 @@ use crate::blend::Blend;
 use crate::bridge::{Output, RoomKey, StreamId};
 use crate::codec::Payload;
 use crate::ear::{Ear, Heard};
+use crate::levels::Leveller;
 use crate::outbound::{PAYLOAD_MAX, Sound};
 use crate::playback::Playback;
 use crate::room::Room;
@@ -31,6 +32,8 @@ pub(crate) struct Stream {
     pub(crate) playback_number: Option<u64>,
     pub(crate) room: Option<(RoomKey, usize)>,
     pub(crate) voice: Frame,
+    /// What is done to its voice.
+    pub(crate) leveller: Option<Leveller>,
     /// How its voice is in the room's mix on this beat.
     pub(crate) mixed: Option<Entry>,
     /// The room under a prompt.
@@ -65,6 +68,7 @@ impl Stream {
             playback_number: None,
             room: None,
             voice: [0; FRAME_SAMPLES],
+            leveller: None,
             mixed: None,
             blend: Blend::new(DUCKED),
             ear: Ear::default(),
@@ -96,7 +100,9 @@ impl Stream {
         if let Some(since) = wire.inbound.silence(now) {
             told.push_back(Output::Silent(self.id, since));
         }
-        (voiced && self.closing.is_none()).then(|| level(&self.voice))
+        // It has to know the pauses as well.
+        let left = self.leveller.as_mut().is_none_or(|leveller| leveller.shape(&mut self.voice));
+        (voiced && left && self.closing.is_none()).then(|| level(&self.voice))
     }
 
     /// Puts out what the far end hears: its room with its prompt over it, or its prompt or music alone, or silence.

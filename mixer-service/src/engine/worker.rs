@@ -81,6 +81,7 @@ impl Order {
                 | Command::Hush(id)
                 | Command::Join(id, _)
                 | Command::Leave(id)
+                | Command::Level(id, _)
                 | Command::Pressed(id, _)
                 | Command::Key(id, _)
                 | Command::Close(id, _),

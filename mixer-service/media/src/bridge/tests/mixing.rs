@@ -122,3 +122,24 @@ fn thirty_two_at_full_scale_are_heard_without_distortion() {
         assert!(heard > -20.0 && beside.iter().all(|level| *level < heard - 36.0));
     }
 }
+
+#[test]
+fn a_soft_voice_is_raised_where_that_is_asked_for() {
+    let mut world = World::new();
+    let (talker, listener) = (world.call(0), world.call(1));
+    let mut syllable = Tone::new(700.0, -35.0).take(1600);
+    syllable.extend([0; 800]);
+    world.telephone(Command::Music(talker, Clip::new(syllable)));
+    for id in [talker, listener] {
+        world.tell(Command::Join(id, RoomKey(1)));
+    }
+    let loudest = |world: &World| {
+        let heard = &world.heard[&listener];
+        heard[heard.len() - 8000..].chunks(400).map(|chunk| pitch_level_db(chunk, 700.0)).fold(f64::MIN, f64::max)
+    };
+    world.run(Duration::from_secs(10));
+    assert!((loudest(&world) + 35.0).abs() < 0.5, "{:.1}", loudest(&world));
+    world.tell(Command::Level(talker, Levels { normalise: true, gate: false }));
+    world.run(Duration::from_secs(20));
+    assert!((loudest(&world) + 23.0).abs() < 1.0, "{:.1}: a sine of -23 dB has -26 dBov", loudest(&world));
+}

@@ -1,0 +1,200 @@
+//! What may be done to a voice before others hear it: brought to a common level, and its noise kept away in its pauses.
+//!
+//! Both are off unless asked for. Both must know speech from noise; they tell them apart by what is clearly louder than the
+//! softest of the last seconds. A syllable is let through whole, from its first sample: a gate that opens late sounds worse than
+//! the noise.
+
+use crate::limiter::sample;
+use crate::{FRAME_SAMPLES, Frame};
+
+/// What is done to a stream's voice. Nothing, unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Brings speech towards −26 dBov (the level of ITU-T P.56 that networks are planned for), slowly, by 12 dB at most.
+    pub normalise: bool,
+    /// Silences a leg while it is not speaking.
+    pub gate: bool,
+}
+
+/// Mean square of speech at −26 dBov.
+const WANTED: f32 = 32768.0 * 32768.0 * 0.002_512;
+/// Softer is no speech, whatever the noise: −55 dBov.
+const SOFTEST: f32 = 32768.0 * 32768.0 * 3.16e-6;
+/// Speech is louder than the noise by 9 dB.
+const ABOVE_NOISE: f32 = 8.0;
+/// Noise is what has been softest; it may become louder by 3 dB in a second.
+const NOISE_RISES: f32 = 1.0139;
+/// How fast the level of speech is learnt: a time constant of two seconds of speech.
+const LEARNING: f32 = 0.01;
+/// 12 dB.
+const GAIN_MAX: f32 = 3.981;
+const GAIN_MIN: f32 = 1.0 / GAIN_MAX;
+/// The gain moves by 3 dB in a second of speech: nobody hears it move.
+const GAIN_STEP: f32 = 1.0069;
+/// The gate closes 300 ms after the last syllable, and opens within …
+const OPEN_BEATS: u16 = 15;
+/// … 2 ms, at the beginning of a frame that holds speech.
+const OPENING_SAMPLES: u8 = 16;
+
+/// Levels of one stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Leveller {
+    wanted: Levels,
+    /// Mean squares: of the noise, and of the speech.
+    noise: f32,
+    speech: f32,
+    /// Towards the wanted level.
+    gain: f32,
+    /// What the last sample was multiplied with.
+    applied: f32,
+    beats_since_speech: u16,
+}
+
+impl Leveller {
+    /// `None` where nothing is to be done.
+    pub(crate) fn new(wanted: Levels) -> Option<Self> {
+        let nothing = wanted == Levels::default();
+        (!nothing).then_some(Self {
+            wanted,
+            noise: SOFTEST / ABOVE_NOISE,
+            speech: WANTED,
+            gain: 1.0,
+            applied: 1.0,
+            beats_since_speech: 0,
+        })
+    }
+
+    /// Shapes a frame, be it silent; whether anything of it is left to be heard.
+    pub(crate) fn shape(&mut self, frame: &mut Frame) -> bool {
+        let speaks = self.learn(mean_square(frame));
+        self.beats_since_speech = if speaks { 0 } else { self.beats_since_speech.saturating_add(1) };
+        let open = self.beats_since_speech <= OPEN_BEATS;
+        let before = self.applied;
+        self.applied = match (self.wanted.gate && !open, speaks) {
+            (true, _) => 0.0,
+            // Between syllables there is noise, which must not be raised.
+            (false, false) => self.gain.min(1.0),
+            (false, true) => self.gain,
+        };
+        self.glide(before, speaks, frame);
+        before > 0.0 || self.applied > 0.0
+    }
+
+    /// Takes in how loud a frame is; whether it is speech.
+    fn learn(&mut self, level: f32) -> bool {
+        self.noise = (self.noise * NOISE_RISES).min(level.max(1.0));
+        let speaks = level > SOFTEST && level > self.noise * ABOVE_NOISE;
+        if speaks && self.wanted.normalise {
+            self.speech += (level - self.speech) * LEARNING;
+            let wanted = (WANTED / self.speech).sqrt().clamp(GAIN_MIN, GAIN_MAX);
+            self.gain = wanted.clamp(self.gain / GAIN_STEP, self.gain * GAIN_STEP);
+        }
+        speaks
+    }
+
+    /// From the last gain to this one: at once where a syllable begins, else over the frame.
+    fn glide(&self, before: f32, speaks: bool, frame: &mut Frame) {
+        let len = if speaks && before < self.applied { OPENING_SAMPLES } else { 160 };
+        let (opening, rest) = frame.split_at_mut(usize::from(len).min(FRAME_SAMPLES));
+        for (out, n) in opening.iter_mut().zip(1..=len) {
+            let gain = before + (self.applied - before) * f32::from(n) / f32::from(len);
+            *out = sample(f32::from(*out) * gain);
+        }
+        for out in rest {
+            *out = sample(f32::from(*out) * self.applied);
+        }
+    }
+}
+
+fn mean_square(frame: &Frame) -> f32 {
+    frame.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum::<f32>() / 160.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::scramble;
+    use crate::{Tone, level_dbov};
+
+    /// Talk in syllables of 200 ms with pauses of 100 ms, in some noise: what is left of both, on the last of so many seconds.
+    fn heard(wanted: Levels, voice_dbov: f64, noise_dbov: f64, seconds: usize) -> (f64, f64) {
+        // A sine is 3 dB softer than a square of its height.
+        let (mut tone, mut chance) = (Tone::new(440.0, voice_dbov + 3.01), 7);
+        let noise_peak = 32768.0 * 3f64.sqrt() * 10f64.powf(noise_dbov / 20.0);
+        let (mut syllables, mut pauses) = (Vec::new(), Vec::new());
+        let mut leveller = Leveller::new(wanted);
+        for beat in 0..seconds * 50 {
+            let (mut frame, talks) = ([0; FRAME_SAMPLES], beat % 15 < 10 && beat % 200 < 150);
+            tone.fill(&mut frame);
+            for sample in &mut frame {
+                chance = scramble(chance);
+                #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "noise of a test")]
+                let noise = (((chance % 20_001) as f64 / 10_000.0 - 1.0) * noise_peak) as i16;
+                *sample = if talks { *sample } else { 0 } + noise;
+            }
+            if let Some(leveller) = &mut leveller {
+                leveller.shape(&mut frame);
+            }
+            if beat >= seconds * 50 - 200 {
+                let long_pause = beat % 200 >= 170;
+                if talks {
+                    syllables.extend(frame)
+                } else if long_pause {
+                    pauses.extend(frame)
+                }
+            }
+        }
+        (level_dbov(&syllables), level_dbov(&pauses))
+    }
+
+    #[test]
+    fn voices_come_to_one_level_by_twelve_decibels_at_most_and_noise_is_never_raised() {
+        let normalise = Levels { normalise: true, gate: false };
+        for (voice, expected) in [(-26.0, -26.0), (-36.0, -26.0), (-18.0, -26.0), (-48.0, -36.0), (-10.0, -22.0)] {
+            let (syllables, pauses) = heard(normalise, voice, -65.0, 60);
+            println!("{voice} becomes {syllables:.1}, its noise of -65 {pauses:.1}");
+            assert!((syllables - expected).abs() < 1.0, "{voice} became {syllables:.1}");
+            assert!(pauses < -64.5, "noise became {pauses:.1}");
+        }
+    }
+
+    #[test]
+    fn the_gate_silences_pauses_and_no_syllable() {
+        let gate = Levels { normalise: false, gate: true };
+        let (syllables, pauses) = heard(gate, -26.0, -50.0, 20);
+        assert!((syllables + 26.0).abs() < 0.3, "{syllables:.1}");
+        assert!(pauses < -120.0, "{pauses:.1}");
+        let (syllables, pauses) = heard(Levels::default(), -26.0, -50.0, 20);
+        assert!((syllables + 26.0).abs() < 0.3 && (pauses + 50.0).abs() < 0.5, "off, nothing is touched");
+    }
+
+    #[test]
+    fn a_first_syllable_after_a_long_pause_is_whole() {
+        let mut leveller = Leveller::new(Levels { normalise: false, gate: true }).unwrap();
+        for _ in 0..100 {
+            leveller.shape(&mut [3; FRAME_SAMPLES]);
+        }
+        assert!(!leveller.shape(&mut [3; FRAME_SAMPLES]), "nothing is left to be heard");
+        let mut syllable: Frame = Tone::new(440.0, -20.0).take(FRAME_SAMPLES).try_into().unwrap();
+        let before = syllable;
+        assert!(leveller.shape(&mut syllable));
+        assert_eq!(syllable[16..], before[16..]);
+    }
+
+    #[test]
+    fn the_gain_never_steps() {
+        let mut leveller = Leveller::new(Levels { normalise: true, gate: true }).unwrap();
+        let mut last = 1.0_f32;
+        for beat in 0..3000 {
+            let talks = beat % 50 < 30;
+            let mut frame = [if talks { 8000 } else { 40 }; FRAME_SAMPLES];
+            let whole = frame[0];
+            leveller.shape(&mut frame);
+            for sample in frame {
+                let gain = f32::from(sample) / f32::from(whole);
+                assert!((gain - last).abs() <= 0.08, "{last} to {gain}");
+                last = gain;
+            }
+        }
+    }
+}
