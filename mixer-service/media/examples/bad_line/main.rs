@@ -4,6 +4,9 @@
 //! percent (`0,5,20`), a number of seeds, and a folder for `ours-LOSS-SEED.raw`; for G.711 also `plain-LOSS-SEED.raw`, the
 //! same packets heard by the plain pitch repeater. One line of counts for each is printed. What is lost and at which
 //! moment between two beats packets come depends on the seed alone, so two programs can be compared loss by loss.
+//!
+//! `opus=PACKETS` for the codec sends what another Opus made of the speech, lead included: packets of 20 ms, each behind two
+//! bytes with its length, low byte first.
 
 mod plain;
 
@@ -33,7 +36,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: bad_line SPEECH.raw CODEC LOSSES SEEDS OUT".into());
     };
     let speech = read(Path::new(speech))?;
-    let codec = match codec.as_str() {
+    let (codec, packets) = match codec.split_once('=') {
+        Some((codec, packets)) => (codec, Some(read_packets(Path::new(packets))?)),
+        None => (codec.as_str(), None),
+    };
+    let codec = match codec {
         "alaw" => Codec::ALaw,
         "mulaw" => Codec::MuLaw,
         "g722" => Codec::G722,
@@ -43,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for loss in losses.split(',') {
         let loss_percent: u64 = loss.parse()?;
         for seed in 0..seeds.parse()? {
-            let call = Call::new(codec, loss_percent, seed);
+            let call = Call { packets: packets.clone(), ..Call::new(codec, loss_percent, seed) };
             let (heard, told) = call.speak(&speech)?;
             write(&Path::new(out).join(format!("ours-{loss}-{seed}.raw")), &heard)?;
             #[expect(clippy::print_stdout, reason = "a program for the command line")]
@@ -99,6 +106,9 @@ struct Call {
     /// How long after the mixer's beat the telephones' is.
     phase: Duration,
     chance: Chance,
+    /// What the talker sends, where his telephone is another's, and how much of it was sent.
+    packets: Option<Vec<Vec<u8>>>,
+    sent: usize,
 }
 
 impl Call {
@@ -107,7 +117,8 @@ impl Call {
         let now = Instant::now();
         let phase = Duration::from_millis(Chance::new(1, seed).draw() % 20);
         let chance = Chance::new(loss_percent, seed);
-        let mut call = Self { mixer: Bridge::new(1), telephones: Bridge::new(2), now, phase, chance };
+        let mut call =
+            Self { mixer: Bridge::new(1), telephones: Bridge::new(2), now, phase, chance, packets: None, sent: 0 };
         for (id, codec) in [(TALKER, codec), (LISTENER, Codec::ALaw)] {
             let side = |bridge: &mut Bridge, now, address| {
                 let remote = Remote { rtcp: Rtcp::Mux, ..Remote::plain(address, codec) };
@@ -154,13 +165,15 @@ impl Call {
             }
         }
         let later = self.now + self.phase;
+        self.send_others(later);
         self.telephones.handle(later, Input::Beat);
         loop {
             match self.telephones.poll() {
                 // Reports are spared: they are no sound.
                 Output::Send(id, _, bytes) => {
                     let is_report = bytes.get(1).is_some_and(|kind| (200..=204).contains(kind));
-                    if is_report || id != TALKER || !self.chance.loses() {
+                    let others = id == TALKER && self.packets.is_some();
+                    if !others && (is_report || id != TALKER || !self.chance.loses()) {
                         self.mixer.handle(later, Input::Datagram(id, TELEPHONES, bytes));
                     }
                 }
@@ -172,6 +185,23 @@ impl Call {
                 | Output::Silent(..)
                 | Output::Closed(..) => {}
             }
+        }
+    }
+}
+
+impl Call {
+    /// Sends the next packet of another's telephone (RFC 3550 section 5.1, RFC 7587 section 4.1).
+    fn send_others(&mut self, now: Instant) {
+        let Some(payload) = self.packets.as_ref().and_then(|packets| packets.get(self.sent)) else { return };
+        let [.., high, low] = self.sent.to_be_bytes();
+        let timestamp = u32::from(u16::from_be_bytes([high, low])) * 960;
+        let mut datagram = vec![0x80, Codec::Opus.usual_payload_type(), high, low];
+        datagram.extend(timestamp.to_be_bytes());
+        datagram.extend([0, 0, 0, 77]);
+        datagram.extend(payload);
+        self.sent += 1;
+        if !self.chance.loses() {
+            self.mixer.handle(now, Input::Datagram(TALKER, TELEPHONES, &datagram));
         }
     }
 }
@@ -199,6 +229,17 @@ fn plain_call(law: G711, speech: &[i16], loss_percent: u64, seed: u64) -> Vec<i1
 fn read(path: &Path) -> Result<Vec<i16>, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(bytes.as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect())
+}
+
+fn read_packets(path: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (mut rest, mut packets) = (bytes.as_slice(), Vec::new());
+    while let Some((len, after)) = rest.split_first_chunk::<2>() {
+        let (packet, after) = after.split_at_checked(u16::from_le_bytes(*len).into()).ok_or("a packet is cut off")?;
+        packets.push(packet.to_vec());
+        rest = after;
+    }
+    Ok(packets)
 }
 
 fn write(path: &Path, samples: &[i16]) -> Result<(), Box<dyn Error>> {
