@@ -1,7 +1,7 @@
 //! Codecs: samples to payload and back, at the 8 kHz of the mix, whatever rate the wire speaks of.
 //!
-//! G.711 is a look-up without state, so what a whole room hears is encoded once. G.722 and Opus remember, so each leg has its
-//! own [`Decoder`] and [`Encoder`], made when it connects; after that nothing allocates.
+//! G.711 is a look-up without state. G.722 and Opus remember, so each leg has its own [`Decoder`] and [`Encoder`], made when it
+//! connects, and each room one more for all who only listen; after that nothing allocates.
 
 mod decoder;
 mod encoder;
