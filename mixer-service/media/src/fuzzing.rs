@@ -17,6 +17,8 @@ use crate::{
 
 /// Beats at most in one run, so that no input is slow by being long.
 const BEATS_MAX: usize = 200;
+/// Packets of Opus in one input: each may cost as much as an encoding.
+const PACKETS_MAX: usize = 40;
 const KEYING: Keying = Keying { key: [3; 32], salt: [4; 14] };
 
 /// An RTP packet.
@@ -71,7 +73,7 @@ pub fn key_tones(bytes: &[u8]) {
 /// Opus packets, each behind a byte that says how long it is, decoded in order; one of no length is a loss.
 pub fn opus(bytes: &[u8]) {
     let (mut decoder, mut samples) = (Decoder::new(Codec::Opus), [0; FRAME_SAMPLES]);
-    for (packet, timestamp) in lengthwise(bytes).take(BEATS_MAX).zip(0..) {
+    for (packet, timestamp) in lengthwise(bytes).take(PACKETS_MAX).zip(0..) {
         match packet {
             [] => _ = decoder.conceal(None, &mut samples),
             [0xff, packet @ ..] => _ = decoder.conceal(Some(packet), &mut samples),
