@@ -10,12 +10,12 @@ use crate::pitch;
 /// Pitch cycles looked for: 400 Hz down to 66 Hz.
 pub(crate) const CYCLE_MIN_TENTHS_MS: usize = 25;
 pub(crate) const CYCLE_MAX_MS: usize = 15;
-/// Two pieces so long are compared to find the cycle.
-const COMPARED_MS: usize = 16;
+/// Two pieces so long are compared to find the cycle: hardly more than one, for it is the very last that goes on.
+const COMPARED_MS: usize = 8;
 /// Three of the longest cycles, and room to blend.
 const HISTORY_MS: usize = 3 * CYCLE_MAX_MS + 5;
 /// Less alike than this, and it is noise.
-pub(crate) const VOICED_LIKENESS: f32 = 0.55;
+pub(crate) const VOICED_LIKENESS: f32 = 0.45;
 /// After so long two cycles are repeated, and after twice as long three.
 const WIDENED_MS: usize = 10;
 /// As loud as before for so long; then softer, to nothing, for longer repetition sounds like a machine.

@@ -3,8 +3,8 @@
 //! Of every packet it is noted by how many samples the sound could be shortened with the packet still in time: its *slack*. On
 //! a steady line all have the same; where the line sways, the least count. A few may be missed: what comes later than all
 //! others is cheaper to make up than to wait for. A slack of nothing is as shallow as can be, less than nothing is too
-//! shallow. On a line that loses packets one packet more is kept, so that most gaps can be led over from both sides; that
-//! costs 20 ms, and nothing where nothing is lost.
+//! shallow. On a line that loses packets one packet more is kept, so that most gaps can be led over from both sides, and two
+//! where two in a row are often lost; that costs 20 or 40 ms, and nothing where nothing is lost.
 
 use crate::FRAME_TICKS;
 
@@ -26,6 +26,8 @@ const GAPS_MIN: u32 = 4;
 /// … until so many windows in a row have at most [`GAPS_FEW`].
 const SOUND_WINDOWS: u32 = 4;
 const GAPS_FEW: u32 = 1;
+/// So many gaps, about one packet in six, and the line loses heavily, until as many windows have fewer.
+const GAPS_HEAVY: u32 = 27;
 /// The most that is kept on a lossy line: 40 ms.
 const KEPT_MAX: i32 = 320;
 /// More is not asked for at once: 60 ms.
@@ -38,6 +40,8 @@ pub(crate) struct Depth {
     change: i32,
     /// Windows that the line will still count as lossy; 0 when it does not.
     lossy: u32,
+    /// The same for losing heavily.
+    heavy: u32,
     packet: i32,
     in_gap: bool,
 }
@@ -91,6 +95,9 @@ impl Depth {
         if packets < WINDOW_PACKETS_MIN {
             return;
         }
+        if gaps < GAPS_HEAVY {
+            self.heavy = self.heavy.saturating_sub(1);
+        }
         if gaps <= GAPS_FEW {
             self.lossy = self.lossy.saturating_sub(1);
         }
@@ -105,6 +112,9 @@ impl Depth {
         self.window.gaps += u32::from(!std::mem::replace(&mut self.in_gap, true));
         if self.window.gaps >= GAPS_MIN {
             self.lossy = SOUND_WINDOWS;
+        }
+        if self.window.gaps >= GAPS_HEAVY {
+            self.heavy = SOUND_WINDOWS;
         }
     }
 
@@ -141,7 +151,8 @@ impl Depth {
 
     /// So much more than must be is kept.
     fn kept(&self) -> i32 {
-        if self.lossy > 0 { self.packet.min(KEPT_MAX) } else { 0 }
+        let packets = if self.heavy > 0 { 2 } else { i32::from(self.lossy > 0) };
+        (packets * self.packet).min(KEPT_MAX)
     }
 }
 

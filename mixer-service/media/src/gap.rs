@@ -14,9 +14,9 @@ const FORWARD_MAX: usize = (GAP_MAX_MS + 2 * CYCLE_MAX_MS) * 16;
 /// What comes behind is looked at so far.
 const FUTURE_MS: usize = 20;
 /// So much of it shows how the pulses fall.
-const COMPARED_MS: usize = 8;
+const COMPARED_MS: usize = 4;
 /// Bent only if the two then look so much alike.
-const BENT_LIKENESS: f32 = 0.4;
+const BENT_LIKENESS: f32 = 0.3;
 /// So much less alike may they be at the nearest place than at the farthest: half a cycle either way is no bend of a voice.
 const FAR_COSTS: f32 = 0.1;
 
