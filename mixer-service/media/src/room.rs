@@ -110,7 +110,6 @@ impl Room {
         if self.speaking {
             self.announcement.play(&mut self.spoken);
         }
-        self.noise.fill(&mut self.soft);
     }
 
     /// Adds the voice of somebody whom the talkers' choice named.
@@ -131,16 +130,23 @@ impl Room {
 
     /// All voices are in: makes what mere listeners hear.
     pub(crate) fn finish(&mut self) {
+        if self.voices <= 1 && !self.speaking {
+            // Somebody hears nobody: with two voices all hear one.
+            self.noise.fill(&mut self.soft);
+        }
         self.blended = self.blend.beat(&self.bounds, self.speaking.then_some(&self.spoken));
-        let mut common = [0; FRAME_SAMPLES];
         let pause = self.voices == 0 && !self.speaking;
         self.pause_beats = if pause { self.pause_beats.saturating_add(1) } else { 0 };
-        if pause {
-            common = if self.pause_beats > PAUSE_BEATS { self.soft } else { common };
-        } else {
-            self.sound(&self.sum, &mut common);
+        match &self.blended {
+            _ if pause && self.pause_beats > PAUSE_BEATS => self.common = self.soft,
+            _ if pause => self.common = [0; FRAME_SAMPLES],
+            Some(blended) => blended.apply(&self.sum, &mut self.common),
+            None => {
+                for (out, &sum) in self.common.iter_mut().zip(&self.sum) {
+                    *out = saturated(sum);
+                }
+            }
         }
-        self.common = common;
         self.encoded = [false; 2];
     }
 
@@ -150,15 +156,27 @@ impl Room {
             *frame = self.soft;
             return;
         }
-        let own = match entry {
-            Entry::Whole => *own,
-            Entry::FadingIn | Entry::FadingOut => entry.of(own),
-        };
-        let mut others = self.sum;
-        for (sum, &own) in others.iter_mut().zip(&own) {
-            *sum -= i32::from(own);
+        match entry {
+            Entry::Whole => self.less(own, frame),
+            Entry::FadingIn | Entry::FadingOut => self.less(&entry.of(own), frame),
         }
-        self.sound(&others, frame);
+    }
+
+    fn less(&self, own: &Frame, frame: &mut Frame) {
+        match &self.blended {
+            Some(blended) => {
+                let mut others = self.sum;
+                for (sum, &own) in others.iter_mut().zip(own) {
+                    *sum -= i32::from(own);
+                }
+                blended.apply(&others, frame);
+            }
+            None => {
+                for ((out, &sum), &own) in frame.iter_mut().zip(&self.sum).zip(own) {
+                    *out = saturated(sum - i32::from(own));
+                }
+            }
+        }
     }
 
     /// What mere listeners hear, as this law says it.
@@ -184,17 +202,6 @@ impl Room {
             Codec::ALaw | Codec::MuLaw => None,
             Codec::G722 => self.g722.as_deref_mut(),
             Codec::Opus => self.opus.as_deref_mut(),
-        }
-    }
-
-    fn sound(&self, talk: &[i32; FRAME_SAMPLES], frame: &mut Frame) {
-        match &self.blended {
-            Some(blended) => blended.apply(talk, frame),
-            None => {
-                for (out, &sum) in frame.iter_mut().zip(talk) {
-                    *out = saturated(sum);
-                }
-            }
         }
     }
 }
