@@ -70,15 +70,15 @@ impl Blend {
         bounds.add(frame);
         if let Some(blended) = self.beat(&bounds, over) {
             let talk = frame.map(i32::from);
-            blended.apply(&talk, frame);
+            blended.apply(talk.into_iter(), frame);
         }
     }
 }
 
 impl Blended {
     /// Makes sound of some talk: all of it, or what is left without one voice.
-    pub(crate) fn apply(&self, talk: &[i32; FRAME_SAMPLES], frame: &mut Frame) {
-        for (((out, &talk), gain), over) in frame.iter_mut().zip(talk).zip(&self.talk).zip(&self.over) {
+    pub(crate) fn apply(&self, talk: impl Iterator<Item = i32>, frame: &mut Frame) {
+        for (((out, talk), gain), over) in frame.iter_mut().zip(talk).zip(&self.talk).zip(&self.over) {
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "a room mixes so few voices that their sum stays below 2^24"

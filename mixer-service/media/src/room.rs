@@ -140,7 +140,7 @@ impl Room {
         match &self.blended {
             _ if pause && self.pause_beats > PAUSE_BEATS => self.common = self.soft,
             _ if pause => self.common = [0; FRAME_SAMPLES],
-            Some(blended) => blended.apply(&self.sum, &mut self.common),
+            Some(blended) => blended.apply(self.sum.iter().copied(), &mut self.common),
             None => {
                 for (out, &sum) in self.common.iter_mut().zip(&self.sum) {
                     *out = saturated(sum);
@@ -165,11 +165,7 @@ impl Room {
     fn less(&self, own: &Frame, frame: &mut Frame) {
         match &self.blended {
             Some(blended) => {
-                let mut others = self.sum;
-                for (sum, &own) in others.iter_mut().zip(own) {
-                    *sum -= i32::from(own);
-                }
-                blended.apply(&others, frame);
+                blended.apply(self.sum.iter().zip(own).map(|(&sum, &own)| sum - i32::from(own)), frame);
             }
             None => {
                 for ((out, &sum), &own) in frame.iter_mut().zip(&self.sum).zip(own) {
