@@ -147,7 +147,7 @@ fn bends(source: &[i16], forward: &[i16], behind: &Behind<'_>, gap: usize, going
     let len = compared(cycle).min(behind.future.len());
     let forward_meets = |further: isize| {
         let start = gap.saturating_add_signed(further);
-        forward.get(start..start + len).map_or(f32::MIN, |piece| pitch::likeness(piece, &behind.future[..len], 1))
+        forward.get(start..start + len).map_or(f32::MIN, |piece| pitch::likeness(piece, &behind.future[..len]))
     };
     let (further, likeness) = meeting(half(cycle), forward_meets);
     // What comes, backwards until it looks like what was.
@@ -165,7 +165,7 @@ fn bends(source: &[i16], forward: &[i16], behind: &Behind<'_>, gap: usize, going
     }
     let backward_meets = |further: isize| {
         let start = gap.saturating_add_signed(further);
-        backward[..total].get(start..start + len).map_or(f32::MIN, |piece| pitch::likeness(piece, &before[..len], 1))
+        backward[..total].get(start..start + len).map_or(f32::MIN, |piece| pitch::likeness(piece, &before[..len]))
     };
     let (back_further, back_likeness) = meeting(reach, backward_meets);
     if likeness.min(back_likeness) < BENT_LIKENESS {
@@ -182,8 +182,13 @@ fn bends(source: &[i16], forward: &[i16], behind: &Behind<'_>, gap: usize, going
 fn meeting(reach: usize, likeness: impl Fn(isize) -> f32) -> (f32, f32) {
     let reach = reach.cast_signed();
     let worth = |further: isize| likeness(further) - FAR_COSTS * fraction(further.unsigned_abs(), reach.unsigned_abs());
-    let best = (-reach..=reach).map(|further| (further, worth(further)));
-    let best = best.fold((0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best }).0;
+    // Every other place, then those beside the best.
+    let best_of = |places: &mut dyn Iterator<Item = isize>| {
+        let worths = places.map(|further| (further, worth(further)));
+        worths.fold((0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best }).0
+    };
+    let about = best_of(&mut (-reach..=reach).step_by(2));
+    let best = best_of(&mut (about - 1..=about + 1));
     let like = likeness(best);
     let between = pitch::top(likeness(best - 1), like, likeness(best + 1));
     #[expect(clippy::cast_precision_loss, reason = "some hundreds at most")]

@@ -23,6 +23,8 @@ pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(30);
 const IDLE_PEAK: u16 = 8;
 /// Samples in a millisecond.
 const PER_MS: usize = FRAME_SAMPLES / 20;
+/// Where the sound could not be made longer or shorter, it is tried again after so many beats: looking costs time.
+const UNCHANGED_BEATS: u8 = 5;
 /// What is known of the packet behind a gap.
 const FUTURE_MAX: usize = FRAME_SAMPLES;
 /// So long after a telephone event nothing is heard of its leg: some telephones play the tone as well, and all have a gap there
@@ -45,6 +47,8 @@ pub(crate) struct Inbound {
     muted_until: Option<Instant>,
     concealment: Concealment,
     ready: Ready,
+    /// Beats until the sound may be looked at again for a change.
+    unchanged: u8,
     noise: ComfortNoise,
     /// The far end said that it is silent.
     resting: bool,
@@ -68,6 +72,7 @@ impl Inbound {
             muted_until: None,
             concealment: Concealment::new(PER_MS),
             ready: Ready::default(),
+            unchanged: 0,
             noise: ComfortNoise::new(ROOM_DBOV, seed),
             resting: false,
             silent_since: now,
@@ -280,7 +285,8 @@ impl Inbound {
     /// Makes what is ready longer or shorter if the buffer asks for it.
     fn adapt(&mut self) {
         let wanted = self.buffer.wanted_change();
-        if wanted == 0 {
+        self.unchanged = self.unchanged.saturating_sub(1);
+        if wanted == 0 || self.unchanged > 0 {
             return;
         }
         let most = usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX).min(change_max(PER_MS));
@@ -293,6 +299,9 @@ impl Inbound {
             self.gather(FRAME_SAMPLES + most);
             self.ready.shorten(most)
         };
+        if by == 0 {
+            self.unchanged = UNCHANGED_BEATS;
+        }
         let by = i32::try_from(by).unwrap_or(0);
         self.buffer.changed(by * wanted.signum());
     }
