@@ -13,6 +13,9 @@ use super::sound::{Seating, Sound, Tally};
 
 /// Packets a second of a leg.
 const PACKETS_PER_SECOND: f64 = 50.0;
+/// A bench that sends less than this part of what it should, or a packet in a hundred so late, has no time left.
+const SENT_PART: f64 = 0.98;
+const LATE_MS: f64 = 10.0;
 /// What was stopped sooner tells nothing about processor time.
 const SHORTEST: Duration = Duration::from_millis(500);
 
@@ -132,6 +135,12 @@ impl Figures {
         self.leg_seconds() * PACKETS_PER_SECOND
     }
 
+    /// Whether the calls themselves were made as they should be: else the figures are the bench's and not the server's.
+    pub(super) fn keeps_pace(&self) -> bool {
+        let (sent, lateness) = (self.sound.sent as f64, self.sound.lateness.quantile_ms(0.99));
+        sent >= self.expected() * SENT_PART && lateness.is_none_or(|late_ms| late_ms <= LATE_MS)
+    }
+
     pub(super) fn voices(&self) -> (usize, usize) {
         let listened = || self.sound.heard.iter().filter(|heard| heard.listened);
         (listened().map(|heard| heard.voices_heard).sum(), listened().map(|heard| heard.voices).sum())
@@ -174,7 +183,7 @@ impl Figures {
             "voices": { "expected": voices, "heard": heard },
             "hear_themselves": self.hear_themselves(),
             "hear_strangers": self.hear_strangers(),
-            "bench": { "cpu_ms_per_leg_second": self.spent.own.as_secs_f64() * 1_000.0 / self.leg_seconds().max(1.0),
+            "bench": { "keeps_pace": self.keeps_pace(), "cpu_ms_per_leg_second": self.spent.own.as_secs_f64() * 1_000.0 / self.leg_seconds().max(1.0),
                        "lateness_ms": quantiles(&self.sound.lateness) },
         })
     }

@@ -23,11 +23,20 @@ pub(super) fn table(runs: &[Figures], load: &str) -> String {
             line(words);
         }
     }
+    for run in runs.iter().filter(|run| !run.keeps_pace()) {
+        line(String::new());
+        line(format!("{}: NOT TO BE TRUSTED: the bench came too late with its own packets", run.name));
+        line(
+            "  Let the machine do nothing else, make fewer calls, or give the bench more cores with --cpus.".to_owned(),
+        );
+    }
     line(String::new());
     line(format!("load average at the end: {load}"));
     text
 }
 
+/// Threads that use less are left out.
+const SEEN_MS: f64 = 0.001;
 /// The part of a core that is planned with: beyond it packets begin to be late.
 const PLANNED: f64 = 0.7;
 
@@ -87,12 +96,15 @@ fn details(run: &Figures, echoes: &[&Figures]) -> Vec<String> {
             run.sound.repeated,
         ),
     ];
-    let threads: Vec<_> = run.cpu_ms_by_thread().iter().map(|(name, ms)| format!("{name} {ms:.3}")).collect();
+    let busy = run.cpu_ms_by_thread().into_iter().filter(|(_, ms)| *ms >= SEEN_MS);
+    let threads: Vec<_> = busy.map(|(name, ms)| format!("{name} {ms:.3}")).collect();
     if !threads.is_empty() {
-        let ratios =
-            echoes.iter().filter_map(|echo| Some(format!("{:.2} × {}", run.cpu_ms()? / echo.cpu_ms()?, echo.name)));
         lines.push(format!("  CPU ms/leg·s: {}", threads.join(", ")));
-        lines.push(format!("  in all {}", ratios.collect::<Vec<_>>().join(", ")));
+    }
+    let ratio = |echo: &&Figures| Some(format!("{:.2} × {}", run.cpu_ms()? / echo.cpu_ms()?, echo.name));
+    let ratios: Vec<_> = echoes.iter().filter_map(ratio).collect();
+    if !ratios.is_empty() {
+        lines.push(format!("  in all {}", ratios.join(", ")));
     }
     if let Some(legs) = run.legs_per_core() {
         lines.push(format!(

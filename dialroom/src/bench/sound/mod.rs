@@ -107,9 +107,14 @@ impl Sound {
             law: Some(law).filter(|law| !law.remembers()),
             threads: Vec::new(),
         };
+        // Now, for encoding takes its time, and calls that come up shall not wait for it.
+        let talkers = seating.rooms * seating.talkers;
+        for talker in std::iter::once(None).chain((0..talkers.min(TONES)).map(Some)) {
+            sound.score(talker)?;
+        }
         for _ in 0..threads.max(1) {
             let (sender, orders) = channel();
-            let began_ns = vec![0; seating.rooms * seating.talkers];
+            let began_ns = vec![0; talkers];
             let thread = Thread { clock: Clock::real(), orders, tones: Arc::clone(&tones), began_ns };
             let started = std::thread::Builder::new().name("bench sound".to_owned()).spawn(move || thread.run());
             sound.threads.push((sender, started.context("no thread for the sound")?));
