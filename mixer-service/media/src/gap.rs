@@ -11,6 +11,9 @@ use crate::pitch::{self, Pitch};
 pub(crate) const GAP_MAX_MS: usize = 40;
 /// At most 16 samples in a millisecond.
 const FORWARD_MAX: usize = (GAP_MAX_MS + 2 * CYCLE_MAX_MS) * 16;
+/// So many samples of what really comes stand before those that are counted backwards from it.
+const SEEN: isize = 2;
+const SEEN_F32: f32 = 2.0;
 /// What comes behind is looked at so far.
 const FUTURE_MS: usize = 20;
 /// So much of it shows how the pulses fall.
@@ -34,21 +37,30 @@ pub(crate) fn lead(side: Side<'_>, future: &[i16], gap: &mut [i16]) {
     // What already faded stays as soft as it is; what comes behind makes it louder.
     let gain = going_on.gain(per_ms);
     let mut forward = [0i16; FORWARD_MAX];
-    let len = (gap.len() + 2 * CYCLE_MAX_MS * per_ms).min(FORWARD_MAX);
+    // As far as the two are compared behind the gap: half a cycle further, and one cycle long.
+    let beyond = if going_on.voiced { 2 * going_on.cycle() + 2 * COMPARED_MS * per_ms } else { COMPARED_MS * per_ms };
+    let len = (gap.len() + beyond).min(FORWARD_MAX);
     for sample in &mut forward[..len] {
         *sample = integer(gain * going_on.next_unfaded(source, per_ms));
     }
     let (forward, behind) = (&forward[..len], Behind::new(future, &going_on, per_ms));
+    let mut backward = [0i16; FORWARD_MAX];
+    for (sample, at) in backward[..len].iter_mut().zip(-SEEN..) {
+        *sample = behind.sample(-at);
+    }
+    let backward = &backward[..len];
     let voiced = going_on.voiced && behind.voiced;
-    let Bends { forward: bent_forward, backward: bent_backward, likeness } =
-        if voiced { bends(source, forward, &behind, gap.len(), &going_on, per_ms) } else { Bends::default() };
+    let Bends { forward: bent_forward, backward: bent_backward, likeness } = if voiced {
+        bends(source, (forward, backward), &behind, gap.len(), &going_on, per_ms)
+    } else {
+        Bends::default()
+    };
     let whole = float(gap.len());
     let steps = ramp(gap.len());
     for ((out, part), n) in gap.iter_mut().zip(steps).zip(0..) {
         let n = float(n);
-        let before =
-            interpolated(bent_forward.at(n, whole), |at| forward[at.clamp(0, len.cast_signed() - 1).cast_unsigned()]);
-        let after = interpolated(-bent_backward.at(whole - n, whole), |at| behind.sample(at));
+        let before = interpolated(bent_forward.at(n, whole), forward);
+        let after = interpolated(bent_backward.at(whole - n, whole) + SEEN_F32, backward);
         let (old, new) = (1.0 - part, part);
         // Two sounds that have nothing in common are softer together than either.
         let loudness = (old * old + new * new + 2.0 * likeness.max(0.0) * old * new).sqrt();
@@ -139,7 +151,14 @@ impl<'a> Behind<'a> {
 }
 
 /// How both sides are to be bent so that their pulses fall together.
-fn bends(source: &[i16], forward: &[i16], behind: &Behind<'_>, gap: usize, going_on: &GoingOn, per_ms: usize) -> Bends {
+fn bends(
+    source: &[i16],
+    (forward, backward): (&[i16], &[i16]),
+    behind: &Behind<'_>,
+    gap: usize,
+    going_on: &GoingOn,
+    per_ms: usize,
+) -> Bends {
     let compared = |cycle: usize| COMPARED_MS.max(cycle / per_ms) * per_ms;
     let half = |cycle: usize| cycle.div_ceil(2).min(gap / 2);
     // From before, until it looks like what comes.
@@ -151,13 +170,9 @@ fn bends(source: &[i16], forward: &[i16], behind: &Behind<'_>, gap: usize, going
     };
     let (further, likeness) = meeting(half(cycle), forward_meets);
     // What comes, backwards until it looks like what was.
-    let mut backward = [0i16; FORWARD_MAX];
+    let backward = &backward[SEEN.unsigned_abs() + 1..];
     let len = compared(behind.cycle);
     let (reach, end) = (half(behind.cycle), source.len());
-    let total = (gap + reach + len).min(FORWARD_MAX);
-    for (sample, back) in backward[..total].iter_mut().zip(1..) {
-        *sample = behind.sample(-back);
-    }
     let mut before = [0i16; FORWARD_MAX];
     let len = len.min(end).min(FORWARD_MAX);
     for (sample, back) in before[..len].iter_mut().zip(1..) {
@@ -165,7 +180,7 @@ fn bends(source: &[i16], forward: &[i16], behind: &Behind<'_>, gap: usize, going
     }
     let backward_meets = |further: isize| {
         let start = gap.saturating_add_signed(further);
-        backward[..total].get(start..start + len).map_or(f32::MIN, |piece| pitch::likeness(piece, &before[..len]))
+        backward.get(start..start + len).map_or(f32::MIN, |piece| pitch::likeness(piece, &before[..len]))
     };
     let (back_further, back_likeness) = meeting(reach, backward_meets);
     if likeness.min(back_likeness) < BENT_LIKENESS {
@@ -196,18 +211,18 @@ fn meeting(reach: usize, likeness: impl Fn(isize) -> f32) -> (f32, f32) {
     (further, like)
 }
 
-/// Between samples, along a cubic through the four around it (Catmull and Rom).
-fn interpolated(at: f32, sample: impl Fn(isize) -> i16) -> f32 {
-    let floor = at.floor();
-    #[expect(clippy::cast_possible_truncation, reason = "some thousands at most")]
-    let index = floor as isize;
-    let part = at - floor;
-    let middle = f32::from(sample(index));
+/// Between samples, along a cubic through the four around it (Catmull and Rom). `at` is not below 0; beyond the ends the last
+/// sample goes on.
+fn interpolated(at: f32, samples: &[i16]) -> f32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to some thousands")]
+    let index = at.max(0.0) as usize;
+    let part = at.max(0.0) - float(index);
+    let sample = |index: usize| samples.get(index).or_else(|| samples.last()).map_or(0.0, |&sample| f32::from(sample));
+    let middle = sample(index);
     if part < 1e-3 {
         return middle;
     }
-    let (before, next, after) =
-        (f32::from(sample(index - 1)), f32::from(sample(index + 1)), f32::from(sample(index + 2)));
+    let (before, next, after) = (sample(index.saturating_sub(1)), sample(index + 1), sample(index + 2));
     let a = 3.0 * (middle - next) + after - before;
     let b = 2.0 * before - 5.0 * middle + 4.0 * next - after;
     middle + 0.5 * part * (next - before + part * (b + part * a))
@@ -219,9 +234,10 @@ pub(crate) fn ramp(steps: usize) -> impl Iterator<Item = f32> {
 }
 
 pub(crate) fn integer(sample: f32) -> i16 {
+    // Up by a half and cut off; below zero that needs the detour. Rounding itself is a call on older processors.
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of a sample; no number becomes 0")]
-    let sample = sample.clamp(-32768.0, 32767.0).round() as i16;
-    sample
+    let sample = (sample.clamp(-32768.0, 32767.0) + 32768.5) as i32 - 32768;
+    i16::try_from(sample).unwrap_or(i16::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands at most")]

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 /// A half, a third or a quarter of the best distance is taken instead if it is nearly as good.
 const MULTIPLE_MAX: usize = 4;
 const NEARLY_AS_GOOD: f32 = 0.9;
-const LANES: usize = 8;
+const BLOCK: usize = 64;
 
 /// A distance at which sound resembles itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,25 +38,23 @@ pub(crate) fn of_the_beginning(samples: &[i16], cycles: RangeInclusive<usize>, c
 
 /// How alike two pieces of the same length are in shape, −1 to 1, whatever their loudness.
 pub(crate) fn likeness(one: &[i16], other: &[i16]) -> f32 {
-    // Eight sums side by side, so that the processor can add eight numbers at once.
-    let mut sums = [[0f32; LANES]; 3];
-    let ((ones, one_rest), (others, other_rest)) = (one.as_chunks::<LANES>(), other.as_chunks::<LANES>());
-    for (ones, others) in ones.iter().zip(others) {
-        for lane in 0..LANES {
-            let (a, b) = (f32::from(ones[lane]), f32::from(others[lane]));
-            sums[0][lane] += a * b;
-            sums[1][lane] += a * a;
-            sums[2][lane] += b * b;
+    let (mut product, mut energy, mut other_energy) = (0i64, 1i64, 1i64);
+    for (ones, others) in one.chunks(BLOCK).zip(other.chunks(BLOCK)) {
+        // Sums of so few samples of 13 bits fit into 32, which is what processors add many of at once.
+        let mut sums = [0i32; 3];
+        for (&a, &b) in ones.iter().zip(others) {
+            let (a, b) = (i32::from(a >> 3), i32::from(b >> 3));
+            sums[0] += a * b;
+            sums[1] += a * a;
+            sums[2] += b * b;
         }
+        product += i64::from(sums[0]);
+        energy += i64::from(sums[1]);
+        other_energy += i64::from(sums[2]);
     }
-    for (&a, &b) in one_rest.iter().zip(other_rest) {
-        let (a, b) = (f32::from(a), f32::from(b));
-        sums[0][0] += a * b;
-        sums[1][0] += a * a;
-        sums[2][0] += b * b;
-    }
-    let [product, energy, other_energy] = sums.map(|lanes| lanes.iter().sum::<f32>());
-    product / ((energy + 1.0) * (other_energy + 1.0)).sqrt()
+    #[expect(clippy::cast_precision_loss, reason = "an ordering of large sums")]
+    let (product, energy, other_energy) = (product as f32, energy as f32, other_energy as f32);
+    product / (energy * other_energy).sqrt()
 }
 
 fn best(cycles: RangeInclusive<usize>, likeness: impl Fn(usize) -> f32) -> Pitch {
