@@ -228,6 +228,7 @@ impl Worker {
             }
             Order::HandOver(id, next) => {
                 let leaves = self.lines.remove(id).zip(self.bridge.give_up(id));
+                self.counters.streams(self.lines.row.len());
                 let message = leaves.map(|(line, moving)| Order::Arrive(Box::new(Arrival { line, moving })));
                 self.leaving.push((next, message.unwrap_or(Order::Forget(id))));
                 self.send_off();
