@@ -149,7 +149,7 @@ async fn against_echo(plan: &Plan, style: Style, stop: &mut watch::Receiver<bool
 }
 
 async fn against_own_mixer(plan: &Plan, stop: &mut watch::Receiver<bool>) -> anyhow::Result<Figures> {
-    let mixer = OwnMixer::start(plan.cores.server).await?;
+    let mixer = OwnMixer::start(plan.cores.server, plan.shared_port).await?;
     mixer.book(plan.first_room, plan.seating.rooms).await?;
     let server = Server {
         address: mixer.sip,
@@ -158,7 +158,8 @@ async fn against_own_mixer(plan: &Plan, stop: &mut watch::Receiver<bool>) -> any
         number: format!("{}{{room}}", own_mixer::NUMBER),
         from: Some(format!("{}{{room}}", own_mixer::OWN_NUMBERS)),
     };
-    against(plan, "dialroom mixer", &server, stop).await
+    let name = if plan.shared_port { "dialroom mixer, one port" } else { "dialroom mixer" };
+    against(plan, name, &server, stop).await
 }
 
 /// Calls a server, lets people talk, and measures.

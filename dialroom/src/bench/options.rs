@@ -72,6 +72,9 @@ pub(crate) struct BenchArgs {
     /// Cores on which the calls are made
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     cpus: Vec<usize>,
+    /// Let the mixer take all sound on one port, as the setting shared_media_port does
+    #[arg(long, conflicts_with = "server")]
+    shared_port: bool,
     /// Leave the echoes out
     #[arg(long)]
     no_echo: bool,
@@ -100,6 +103,8 @@ pub(super) struct Plan {
     pub(super) server: Option<Server>,
     pub(super) digits: Option<String>,
     pub(super) first_room: usize,
+    /// Whether a mixer of ours has one port for all sound.
+    pub(super) shared_port: bool,
     /// Whether the echoes are measured too.
     pub(super) echoes: bool,
     pub(super) cores: Cores,
@@ -152,6 +157,7 @@ impl BenchArgs {
             server,
             digits: self.digits.clone(),
             first_room: self.first_room,
+            shared_port: self.shared_port,
             echoes: local && !self.no_echo,
             cores: self.cores(local)?,
         })

@@ -39,15 +39,15 @@ pub(super) struct OwnMixer {
 }
 
 impl OwnMixer {
-    /// Starts it on this core and waits until it takes calls.
+    /// Starts it on this core and waits until it takes calls; with `shared_port` it has one port for all sound.
     ///
     /// # Errors
     /// When it does not start; the end of its log is told.
-    pub(super) async fn start(core: Option<usize>) -> anyhow::Result<Self> {
+    pub(super) async fn start(core: Option<usize>, shared_port: bool) -> anyhow::Result<Self> {
         let folder = Folder::make()?;
         let (sip, control) = (free_address()?, free_address()?);
         let settings = folder.0.join("dialroom.toml");
-        fs::write(&settings, settings_text(sip, control)).context("the settings cannot be written")?;
+        fs::write(&settings, settings_text(sip, control, shared_port)).context("the settings cannot be written")?;
         let log = fs::File::create(folder.log()).context("the log cannot be written")?;
         let server = Server::start(core, |command| {
             command.arg("mixer").arg("--settings").arg(&settings).stdout(Stdio::null()).stderr(log);
@@ -96,12 +96,13 @@ impl OwnMixer {
     }
 }
 
-fn settings_text(sip: SocketAddr, control: SocketAddr) -> String {
+fn settings_text(sip: SocketAddr, control: SocketAddr, shared_port: bool) -> String {
     format!(
         "[store]\ndata = \".\"\n\n[dial_in]\nnumber = \"{NUMBER}\"\n\n[conference]\nmax_participants = 5000\n\
          announce = \"none\"\n\n[account]\nmax_participants = 5000\n\n[handoff]\nlisten = \"{control}\"\n\n\
          [directory]\nhome_region = \"DE\"\n\n[sip]\nlisten = [\"{sip}\"]\n\n\
-         [[trunk]]\nname = \"bench\"\naddresses = [\"{}\"]\nown_numbers = [\"{OWN_NUMBERS}\"]\n",
+         [[trunk]]\nname = \"bench\"\naddresses = [\"{}\"]\nown_numbers = [\"{OWN_NUMBERS}\"]\n\
+         shared_media_port = {shared_port}\n",
         sip.ip()
     )
 }
