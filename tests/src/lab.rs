@@ -6,7 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::resume_unwind;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
+use dialroom_host::Clock;
 use nix::sched::{CloneFlags, unshare};
 
 /// Where the server stands.
@@ -25,6 +27,23 @@ const INTERFACE: &str = "lab0";
 const FAR_INTERFACE: &str = "lab1";
 /// How many strangers there are.
 pub const STRANGERS: u8 = 50;
+
+/// What the machine's clock says.
+#[must_use]
+pub fn now() -> Instant {
+    Clock::real().instant()
+}
+
+/// Lets so much time pass: telephones talk meanwhile.
+pub async fn pause(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+/// A part of 1 in percent, to be printed.
+#[must_use]
+pub fn percent(part: f64) -> String {
+    format!("{:.2} %", part * 100.0)
+}
 
 /// The stranger of that number, from 0.
 ///

@@ -240,10 +240,9 @@ impl PartialOrd for Due {
     }
 }
 
-/// Makes the calls.
-#[must_use]
-pub fn calls(plan: &Plan) -> Outcome {
-    Exchange::new(plan).run()
+/// Makes the calls, on a thread of their own.
+pub async fn make(plan: Plan) -> Outcome {
+    tokio::task::spawn_blocking(move || Exchange::new(&plan).run()).await.expect("the telephones live")
 }
 
 /// A telephone system that calls.

@@ -2,34 +2,17 @@
 //!
 //! Each test runs in a network of its own. `DIALROOM_LONG=1` runs at full length.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dialroom_host::Clock;
 use dialroom_tests::bare::{Bare, legitimate_call};
 use dialroom_tests::bystanders::{Bystanders, MISSING_MAX};
 use dialroom_tests::hostile;
-use dialroom_tests::lab::{SERVER, TRUNK, in_lab, stranger};
-use dialroom_tests::load::{Outcome, Plan, calls, flood};
+use dialroom_tests::lab::{SERVER, TRUNK, in_lab, now, pause, percent, stranger};
+use dialroom_tests::load::{Plan, flood, make};
 use dialroom_tests::mixer::{GUEST, Mixer, Setup};
 use dialroom_tests::seed::is_long;
 use tokio::net::UdpSocket;
 use tokio::task::spawn_blocking;
-
-fn now() -> Instant {
-    Clock::real().instant()
-}
-
-async fn pause(seconds: f64) {
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.2} %", part * 100.0)
-}
-
-async fn make(plan: Plan) -> Outcome {
-    spawn_blocking(move || calls(&plan)).await.expect("the telephones live")
-}
 
 /// S6.
 #[test]

@@ -4,37 +4,19 @@
 //! Each test runs in a network of its own and may run beside the others. `DIALROOM_LONG=1` runs at full length.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dialroom_host::Clock;
 use dialroom_tests::bare::{Bare, Line, legitimate_call, sdp};
 use dialroom_tests::bystanders::{ANNA_HZ, BERND_HZ, Bystanders, MISSING_MAX};
 use dialroom_tests::house::eventually;
-use dialroom_tests::lab::{SERVER, TRUNK, in_lab, stranger};
-use dialroom_tests::load::{Outcome, Plan, calls};
+use dialroom_tests::lab::{SERVER, TRUNK, in_lab, now, pause, percent, stranger};
+use dialroom_tests::load::{Plan, make};
 use dialroom_tests::mixer::{GUEST, Mixer, Setup};
 use dialroom_tests::seed::is_long;
 use dialroom_tests::sound::Voice;
 use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
-
-fn now() -> Instant {
-    Clock::real().instant()
-}
-
-async fn pause(seconds: f64) {
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.2} %", part * 100.0)
-}
-
-async fn make(plan: Plan) -> Outcome {
-    spawn_blocking(move || calls(&plan)).await.expect("the telephones live")
-}
 
 /// M1.
 #[test]

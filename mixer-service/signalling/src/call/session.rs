@@ -149,12 +149,6 @@ impl SessionTimer {
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(Name, &str)]) -> Headers {
-        let mut headers = Headers::new();
-        lines.iter().for_each(|(name, value)| headers.push(name.clone(), *value));
-        headers
-    }
-
     #[test]
     fn what_is_asked_for_is_taken_within_bounds() {
         use Refresher::{Answerer, Asker};
@@ -172,9 +166,9 @@ mod tests {
             (vec![(Name::SessionExpires, "600;refresher=uac")], agreed(600, Answerer)),
             (vec![timer.clone(), (Name::SessionExpires, "nonsense")], agreed(1_800, Asker)),
         ] {
-            assert_eq!(answer(&headers(&lines), 1_800, 90), expected, "{lines:?}");
+            assert_eq!(answer(&Headers::of(&lines), 1_800, 90), expected, "{lines:?}");
         }
-        assert_eq!(answer(&headers(&[timer]), 0, 90), Ok(None));
+        assert_eq!(answer(&Headers::of(&[timer]), 0, 90), Ok(None));
     }
 
     #[test]

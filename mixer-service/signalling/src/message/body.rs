@@ -96,40 +96,34 @@ fn part_of_type<'a>(part: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(Name, &str)]) -> Headers {
-        let mut headers = Headers::new();
-        lines.iter().for_each(|(name, value)| headers.push(name.clone(), *value));
-        headers
-    }
-
     #[test]
     fn a_part_is_found_among_others() {
         let body = b"preface\r\n--b\r\nContent-Type: text/plain\r\n\r\n--bold\r\n--b\r\n\
         c: Application/SDP; x=1\r\n\r\nv=0\r\n\r\n--b--\r\nend";
         for content_type in ["multipart/mixed; boundary=b", "Multipart/Related;boundary=\"b\""] {
-            let headers = headers(&[(Name::ContentType, content_type)]);
+            let headers = Headers::of(&[(Name::ContentType, content_type)]);
             assert_eq!(part(&headers, body, "application/sdp"), Some(&b"v=0\r\n"[..]), "{content_type}");
             assert_eq!(part(&headers, body, "image/png"), None);
         }
-        let plain = headers(&[(Name::ContentType, "application/sdp ;charset=x")]);
+        let plain = Headers::of(&[(Name::ContentType, "application/sdp ;charset=x")]);
         assert_eq!(part(&plain, b"v=0", "application/sdp"), Some(&b"v=0"[..]));
-        assert_eq!(part(&headers(&[]), b"v=0", "application/sdp"), None);
+        assert_eq!(part(&Headers::new(), b"v=0", "application/sdp"), None);
     }
 
     #[test]
     fn without_accept_sdp_is_welcome() {
-        assert!(accepts(&headers(&[]), "application/sdp"));
+        assert!(accepts(&Headers::new(), "application/sdp"));
         for (accept, sdp) in
             [("text/nonsense", false), ("", false), ("text/plain, application/*;q=0.2", true), ("*/*", true)]
         {
-            assert_eq!(accepts(&headers(&[(Name::Accept, accept)]), "application/sdp"), sdp, "{accept}");
+            assert_eq!(accepts(&Headers::of(&[(Name::Accept, accept)]), "application/sdp"), sdp, "{accept}");
         }
     }
 
     #[test]
     fn optional_bodies_say_so() {
-        assert!(is_optional(&headers(&[(Name::ContentDisposition, "by-reference; handling=OPTIONAL")])));
-        assert!(!is_optional(&headers(&[(Name::ContentDisposition, "session")])));
-        assert!(!is_optional(&headers(&[])));
+        assert!(is_optional(&Headers::of(&[(Name::ContentDisposition, "by-reference; handling=OPTIONAL")])));
+        assert!(!is_optional(&Headers::of(&[(Name::ContentDisposition, "session")])));
+        assert!(!is_optional(&Headers::new()));
     }
 }

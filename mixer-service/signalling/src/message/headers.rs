@@ -189,18 +189,22 @@ fn one_line(value: String) -> String {
 }
 
 #[cfg(test)]
+impl Headers {
+    /// These lines, for a test.
+    pub(crate) fn of<N: Clone + Into<Name>>(lines: &[(N, &str)]) -> Self {
+        let mut headers = Self::new();
+        lines.iter().for_each(|(name, value)| headers.push(name.clone().into(), *value));
+        headers
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(&str, &str)]) -> Headers {
-        let mut headers = Headers::new();
-        lines.iter().for_each(|(name, value)| headers.push(Name::from(*name), *value));
-        headers
-    }
-
     #[test]
     fn lines_lists_and_places() {
-        let mut headers = headers(&[("v", "a, b"), ("Subject", "x"), ("VIA", "c"), ("k", "timer,\t100REL")]);
+        let mut headers = Headers::of(&[("v", "a, b"), ("Subject", "x"), ("VIA", "c"), ("k", "timer,\t100REL")]);
         assert_eq!(headers.list(&Name::Via).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(
             (headers.get(&Name::Via), headers.count(&Name::Via), headers.only(&Name::Via)),
@@ -218,7 +222,7 @@ mod tests {
 
     #[test]
     fn no_value_begins_a_header_of_its_own() {
-        let mut headers = headers(&[("Subject", "a\r\nP-Asserted-Identity: <tel:1>")]);
+        let mut headers = Headers::of(&[("Subject", "a\r\nP-Asserted-Identity: <tel:1>")]);
         headers.set(Name::Reason, "x\ny");
         headers.replace_first(&Name::Reason, "z\rw");
         assert!(headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])));
@@ -235,10 +239,10 @@ mod tests {
             ("1", None),
             ("1INVITE", None),
         ] {
-            assert_eq!(headers(&[("CSeq", value)]).cseq(), read, "{value}");
+            assert_eq!(Headers::of(&[("CSeq", value)]).cseq(), read, "{value}");
         }
         for (value, hops) in [("0068", Some(68)), ("255", Some(255)), ("256", None), ("-1", None), ("70 70", None)] {
-            assert_eq!(headers(&[("max-forwards", value)]).max_forwards(), hops, "{value}");
+            assert_eq!(Headers::of(&[("max-forwards", value)]).max_forwards(), hops, "{value}");
         }
         for (value, seconds) in [
             ("1800;refresher=uac", Some(1800)),
@@ -246,13 +250,13 @@ mod tests {
             ("99999999999999999999", Some(EXPIRES_LIMIT)),
             ("soon", None),
         ] {
-            assert_eq!(headers(&[("x", value)]).seconds(&Name::SessionExpires), seconds, "{value}");
+            assert_eq!(Headers::of(&[("x", value)]).seconds(&Name::SessionExpires), seconds, "{value}");
         }
     }
 
     #[test]
     fn values_stay_out_of_logs() {
-        let headers = headers(&[("Authorization", "Digest response=\"secret\""), ("X-Odd", "secret")]);
+        let headers = Headers::of(&[("Authorization", "Digest response=\"secret\""), ("X-Odd", "secret")]);
         assert_eq!(format!("{headers:?}"), "[\"Authorization\", \"X-Odd\"]");
     }
 }
