@@ -1,10 +1,12 @@
 //! The settings file at work: `check`, `serve`, and a change while people talk.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Stdio;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dialroom_tests::house::{House, SOON, eventually, executable, meeting};
+use dialroom_tests::ports::free_port;
 use tokio::process::Command;
 
 fn instant(value: &serde_json::Value) -> DateTime<Utc> {
@@ -42,8 +44,9 @@ async fn serve_runs_the_product_and_ends_cleanly() {
     let facts = house.facts();
     let address = |part: &str| facts[part].as_str().expect("text").trim_start_matches("http://").to_owned();
     let mut text = std::fs::read_to_string(house.data().join("dialroom.toml")).expect("settings");
-    let http = free_port();
-    for (part, port) in [("http", http), ("control", free_port()), ("sip", free_port())] {
+    let free = || free_port(Ipv4Addr::LOCALHOST.into());
+    let http = free();
+    for (part, port) in [("http", http), ("control", free()), ("sip", free())] {
         text = text.replace(&address(part), &format!("127.0.0.1:{port}"));
     }
     std::fs::write(&file, text).expect("settings");
@@ -90,9 +93,4 @@ async fn a_change_of_settings_reaches_running_programs_and_hurts_no_call() {
     assert_eq!(house.participants("Talking").await.len(), 1, "a mistake in the file changes nothing");
     let _ = bernd.hang_up().await;
     house.close().await;
-}
-
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("an address").port()
 }

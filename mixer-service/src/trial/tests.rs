@@ -1,8 +1,9 @@
 //! Trunks on loopback: one that sends our call back to us, one that somebody else answers, one that is not there.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use dialroom_settings::Settings;
 
@@ -10,9 +11,13 @@ use super::*;
 use crate::sip::{LocalMedia, Transport};
 use crate::trunks::{peer_id, setup, target};
 
-/// A port of loopback that nobody has at this moment.
+/// A port below those that the system gives to whoever asks for any: nobody takes it before it is listened on.
 fn free_port() -> u16 {
-    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let free = |port: &u16| UdpSocket::bind(at(*port)).is_ok() && TcpListener::bind(at(*port)).is_ok();
+    // By twos: TLS may be asked for on the next one.
+    let mut ports = std::iter::repeat_with(|| 12_000 + 2 * (GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000));
+    ports.by_ref().take(2_000).find(free).unwrap()
 }
 
 fn settings(listen: u16, server: u16, keys: &str) -> Arc<Settings> {
