@@ -369,16 +369,16 @@ impl Endpoint {
         }
     }
 
-    /// Takes a registration back, if it holds.
+    /// Takes a registration back, if it holds or may be about to: the registrar's yes may be on its way.
     fn take_back(&mut self, now: Instant, id: PeerId) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
-        let holds = registration.holds();
+        let may_hold = registration.holds() || matches!(registration.state, State::Asking(_));
         registration.state = State::Leaving;
         registration.keep_alive_at = None;
         self.recall(Owner::Registration(id));
-        if holds && let Some(registration) = self.registrations.get_mut(&id) {
+        if may_hold && let Some(registration) = self.registrations.get_mut(&id) {
             let request = registration.request(0);
             let (peer, way) = (registration.peer.clone(), registration.way);
             self.post_register(now, &peer, way, request);

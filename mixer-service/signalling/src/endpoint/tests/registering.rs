@@ -154,6 +154,19 @@ fn shutdown_takes_the_registration_back() {
 }
 
 #[test]
+fn shutdown_takes_back_what_the_registrar_is_only_about_to_grant() {
+    let mut world = registering();
+    let hand = Hand::known();
+    register(&hand, &mut world);
+    world.order(OURS, Order::Shutdown(String::new()));
+    let last = register(&hand, &mut world);
+    assert_eq!(header(&last, "Expires"), Some("0"));
+    hand.send(&mut world, reply(&last, "200 OK", ""));
+    world.pass_s(60);
+    assert!(world.sides[OURS].endpoint.is_idle());
+}
+
+#[test]
 fn other_settings_begin_another_registration_and_the_same_do_not() {
     let mut world = registering();
     let hand = Hand::known();
