@@ -244,7 +244,7 @@ fn an_hour_of_voices_holds_no_key() {
 }
 
 #[test]
-#[ignore = "half a minute; the hour above is the same with less of it"]
+#[ignore = "half a minute: `tests/run long` runs it; the hour above is the same with less of it"]
 fn ten_hours_of_voices_hold_no_key() {
     let (keys, suspected) = voices(10);
     println!("10 h of voices: {keys} keys, {suspected} of 1800000 frames suspected");
