@@ -215,12 +215,18 @@ fn believed(login: AutomaticLogin, trunk: &Trunk) -> Finding {
     Finding::Good(format!("invited people who call through {from} {whose} get in without a PIN"))
 }
 
-/// Where requests of a trunk may come from.
+/// Where requests of a trunk may come from, each place once.
 fn sources(trunk: &Trunk) -> Vec<String> {
     let addresses = trunk.addresses.iter().map(ToString::to_string);
     let names = trunk.tls_names.iter().map(|name| format!("certificate of {name}"));
     let servers = [&trunk.server, &trunk.outbound_proxy].into_iter().flatten().map(|server| server.host().to_owned());
-    addresses.chain(names).chain(servers).collect()
+    let mut sources: Vec<_> = addresses.collect();
+    for more in names.chain(servers) {
+        if !sources.contains(&more) {
+            sources.push(more);
+        }
+    }
+    sources
 }
 
 #[cfg(test)]
@@ -228,6 +234,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_server_that_is_named_as_a_source_too_is_told_once() {
+        let text = "[[trunk]]\nname = \"pbx\"\nserver = \"192.0.2.10\"\naddresses = [\"192.0.2.10\", \"192.0.2.11\"]\n";
+        let settings = Settings::read(Path::new("dialroom.toml"), text).unwrap();
+        assert_eq!(sources(&settings.trunks[0]), ["192.0.2.10", "192.0.2.11"]);
+    }
 
     fn sentences(text: &str) -> Vec<Finding> {
         callers(&Settings::read(Path::new("dialroom.toml"), text).unwrap())
