@@ -1,8 +1,8 @@
 //! Who of those that can be heard is mixed: the first who speak, while there are places, and then whoever is clearly louder.
 //!
 //! A hundred open microphones are a hundred noises, each costing an encoding of its own and all together drowning the one
-//! who speaks. So a room has so many places and no more. While one is free a newcomer has it from his first frame on, so that no syllable is lost;
-//! it stays his through short pauses.
+//! who speaks. So a room has so many places and no more. While one is free a newcomer has it from his first frame on, so
+//! that no syllable is lost; it stays his through short pauses.
 
 use crate::Frame;
 

@@ -198,8 +198,14 @@ impl Engine {
         let mut registry = self.registry();
         for Way { stream, from, to } in registry.places.join(stream, room) {
             if from != to {
-                self.order_to(to, Order::Expect(stream));
-                self.order_to(from, Order::HandOver(stream, self.workers[to].orders.clone()));
+                let next = self.workers[to].orders.clone();
+                let expected = self.order_to(to, Order::Expect(stream));
+                if !expected || !self.order_to(from, Order::HandOver(stream, next)) {
+                    // Outside of its room, but where its orders are obeyed: it can still be hung up.
+                    self.order_to(to, Order::Forget(stream));
+                    registry.places.stays(stream, from);
+                    continue;
+                }
             }
             self.order_to(to, Order::Bridge(Command::Join(stream, room)));
         }

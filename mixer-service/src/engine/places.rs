@@ -105,6 +105,15 @@ impl Places {
         Way { stream, from, to }
     }
 
+    /// A stream could not go to its room: it stays with the worker that has it, in no room.
+    pub(super) fn stays(&mut self, id: StreamId, worker: usize) {
+        self.leave(id);
+        if let Some(seat) = self.streams.get_mut(&id) {
+            self.counts[std::mem::replace(&mut seat.worker, worker)] -= 1;
+            self.counts[worker] += 1;
+        }
+    }
+
     /// A stream leaves its room, and a room that is empty is no more.
     pub(super) fn leave(&mut self, id: StreamId) {
         let Some(key) = self.streams.get_mut(&id).and_then(|seat| seat.room.take()) else { return };
@@ -174,6 +183,19 @@ mod tests {
         let way = |n, from| Way { stream: StreamId(n), from, to: PINNED };
         assert_eq!(ways, [way(1, 1), way(3, 1), way(9, 0)]);
         assert_eq!((places.counts.as_slice(), places.of_room(RoomKey(1))), (&[5, 0][..], Some(PINNED)));
+    }
+
+    #[test]
+    fn who_cannot_go_stays_and_is_in_no_room() {
+        let mut places = places(2, 2);
+        places.join(StreamId(0), RoomKey(1));
+        let [Way { stream, from, to }] = places.join(StreamId(1), RoomKey(1))[..] else { panic!() };
+        assert_ne!(from, to);
+        places.stays(stream, from);
+        assert_eq!(
+            (places.of(stream), places.counts.as_slice(), places.rooms[&RoomKey(1)].members),
+            (Some(from), &[1, 1][..], 1)
+        );
     }
 
     #[test]
