@@ -1,7 +1,7 @@
 //! One sound over another: talk becomes softer while something is spoken over it, and both together fit into a sample.
 
+use crate::concealment::fraction;
 use crate::limiter::{Bounds, Gains, Limiter, sample};
-use crate::{FRAME_SAMPLES, Frame};
 
 /// Remembers how soft the talk is, and glides from there.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +14,9 @@ pub(crate) struct Blend {
 
 /// What one beat's talk is multiplied with, and what is added to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Blended {
-    talk: Gains,
-    over: [f32; FRAME_SAMPLES],
+pub(crate) struct Blended<const N: usize> {
+    talk: Gains<N>,
+    over: [f32; N],
 }
 
 impl Blend {
@@ -36,17 +36,17 @@ impl Blend {
     }
 
     /// How a beat's talk of these bounds becomes sound, with something over it or not. `None`: as it is.
-    pub(crate) fn beat(&mut self, talk: &Bounds, over: Option<&Frame>) -> Option<Blended> {
+    pub(crate) fn beat<const N: usize>(&mut self, talk: &Bounds, over: Option<&[i16; N]>) -> Option<Blended<N>> {
         if over.is_none() && self.is_idle() && self.limiter.is_open(talk.peak()) {
             return None;
         }
         let (before, after) = (self.duck, if over.is_some() { self.ducked } else { 1.0 });
         self.duck = after;
-        let mut blended = Blended { talk: [0.0; FRAME_SAMPLES], over: [0.0; FRAME_SAMPLES] };
-        let mut limits = [1.0; FRAME_SAMPLES];
+        let mut blended = Blended { talk: [0.0; N], over: [0.0; N] };
+        let mut limits = [1.0; N];
         // The gain glides over the whole frame lest it click.
-        for (gain, n) in blended.talk.iter_mut().zip(1u8..) {
-            *gain = before + (after - before) * f32::from(n) / 160.0;
+        for (gain, n) in blended.talk.iter_mut().zip(1..) {
+            *gain = before + (after - before) * fraction(n, N);
         }
         let mut bounds = Bounds::default();
         if let Some(over) = over {
@@ -65,7 +65,7 @@ impl Blend {
     }
 
     /// The same for talk that is a frame already.
-    pub(crate) fn lay(&mut self, over: Option<&Frame>, frame: &mut Frame) {
+    pub(crate) fn lay<const N: usize>(&mut self, over: Option<&[i16; N]>, frame: &mut [i16; N]) {
         let mut bounds = Bounds::default();
         bounds.add(frame);
         if let Some(blended) = self.beat(&bounds, over) {
@@ -75,9 +75,9 @@ impl Blend {
     }
 }
 
-impl Blended {
+impl<const N: usize> Blended<N> {
     /// Makes sound of some talk: all of it, or what is left without one voice.
-    pub(crate) fn apply(&self, talk: impl Iterator<Item = i32>, frame: &mut Frame) {
+    pub(crate) fn apply(&self, talk: impl Iterator<Item = i32>, frame: &mut [i16; N]) {
         for (((out, talk), gain), over) in frame.iter_mut().zip(talk).zip(&self.talk).zip(&self.over) {
             #[expect(
                 clippy::cast_precision_loss,
@@ -92,7 +92,7 @@ impl Blended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Tone, pitch_level_db};
+    use crate::{FRAME_SAMPLES, Frame, Tone, pitch_level_db};
 
     #[test]
     fn what_is_spoken_over_talk_lowers_it_gliding_and_both_fit() {

@@ -4,6 +4,7 @@
 //! drains [`Bridge::poll`] after every [`Bridge::handle`]; so what waits there is never more than one input makes.
 
 mod moving;
+mod wideband;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -19,7 +20,7 @@ use crate::playback::Playback;
 use crate::room::Room;
 use crate::stream::{Farewell, Stream};
 use crate::talkers::Voice;
-use crate::{BEAT, Clip, Codec, DATAGRAM_MAX, Frame, Remote, StreamStatistics};
+use crate::{BEAT, Clip, DATAGRAM_MAX, Frame, Remote, StreamStatistics};
 
 /// Streams at once; a further one is closed as soon as it opens. Beyond what one core carries.
 pub const STREAMS_MAX: usize = 6000;
@@ -335,12 +336,6 @@ impl Bridge {
         }
     }
 
-    fn expect(&mut self, room: Option<(RoomKey, usize)>, codec: Codec) {
-        if let Some(room) = room.and_then(|(_, slot)| self.rooms[slot].as_mut()) {
-            room.expect(codec);
-        }
-    }
-
     fn leave(&mut self, slot: usize) {
         let Some((key, room_slot)) = self.streams[slot].as_mut().and_then(|stream| stream.room.take()) else { return };
         if let Some(room) = &mut self.rooms[room_slot] {
@@ -354,6 +349,7 @@ impl Bridge {
                 self.by_room.remove(&key);
             }
         }
+        self.narrow(room_slot);
     }
 
     fn close(&mut self, now: Instant, slot: usize) {
@@ -403,6 +399,9 @@ impl Bridge {
                 if let Some(stream) = &mut self.streams[slot] {
                     stream.mixed = Some(entry);
                     room.add(&stream.voice, entry);
+                    if let Some(wide) = &mut room.wide {
+                        wide.add(&stream.voice, stream.wide.as_ref().map(|end| &end.voice), entry);
+                    }
                 }
             }
             room.finish();

@@ -65,6 +65,10 @@ impl Concealment {
         Self { per_ms, history: silence.clone(), source: silence, going_on: GoingOn::default() }
     }
 
+    pub(crate) fn per_ms(&self) -> usize {
+        self.per_ms
+    }
+
     /// Takes real sound; its beginning is blended with what was made up just before.
     pub(crate) fn heard(&mut self, samples: &mut [i16]) {
         if self.going_on.made_up > 0 {

@@ -5,10 +5,10 @@
 //! sound, and in Opus, they never do; then a pause is waited for, in which nothing can click, and in the end no longer:
 //! their memories differ by no more than the noise that the codec makes anyway.
 
-use crate::Frame;
+use crate::WideFrame;
 use crate::codec::{Codec, Encoder};
 use crate::outbound::PAYLOAD_MAX;
-use crate::room::Room;
+use crate::wide_mix::WideMix;
 
 /// So many equal payloads are no chance: 100 ms.
 const ALIKE_BEATS: u16 = 5;
@@ -43,9 +43,9 @@ pub(crate) enum Heard<'a> {
 
 impl Ear {
     /// He hears something of his own from this beat on: his encoder takes over.
-    pub(crate) fn part(&mut self, room: &mut Room, codec: Codec, encoder: &mut Encoder) {
+    pub(crate) fn part(&mut self, room: &mut WideMix, codec: Codec, encoder: &mut Encoder) {
         if *self == Self::Shared
-            && let Some(shared) = room.shared_encoder(codec)
+            && let Some(shared) = room.shared(codec).1
         {
             shared.run_in(encoder);
         }
@@ -55,24 +55,24 @@ impl Ear {
     /// He hears what all hear. `own`: room for what his own encoder says.
     pub(crate) fn listen<'a>(
         &mut self,
-        room: &'a mut Room,
+        room: &'a mut WideMix,
         (codec, loss_percent): (Codec, u8),
         encoder: &mut Encoder,
         own: &mut [u8; PAYLOAD_MAX],
     ) -> Heard<'a> {
-        let common: Frame = *room.common_frame();
-        let Some(shared) = room.shared_encoder(codec) else {
-            return Heard::Own(encoder.encode(&common, own));
+        let (common, shared) = room.shared(codec);
+        let Some(shared) = shared else {
+            return Heard::Own(encoder.encode(common, own));
         };
-        let payload = shared.payload(&common, loss_percent);
+        let payload = shared.payload(common, loss_percent);
         match self {
             Self::Shared => Heard::Shared(payload),
             Self::Own { common_beats, alike_beats } => {
-                let len = encoder.encode(&common, own);
+                let len = encoder.encode(common, own);
                 let alike = own[..len] == *payload;
                 *alike_beats = if alike { *alike_beats + 1 } else { 0 };
                 *common_beats += 1;
-                let pause = *common_beats >= PAUSE_BEATS && is_pause(&common);
+                let pause = *common_beats >= PAUSE_BEATS && is_pause(common);
                 if *alike_beats >= ALIKE_BEATS || pause || *common_beats >= APART_BEATS {
                     *self = Self::Shared;
                 }
@@ -83,6 +83,6 @@ impl Ear {
 }
 
 /// Whether a mix is so soft that nobody could hear a click in it: −50 dBov at its peak.
-fn is_pause(frame: &Frame) -> bool {
+fn is_pause(frame: &WideFrame) -> bool {
     frame.iter().all(|sample| sample.unsigned_abs() <= 104)
 }

@@ -12,7 +12,7 @@ use crate::key_tones::Muffle;
 use crate::rtp::Packet;
 use crate::{
     BEAT, Bridge, Clip, Codec, Command, FRAME_SAMPLES, Frame, Input, Keying, Output, Remote, RoomKey, Rtcp, Srtp,
-    StreamId, Suite, rtcp as reports,
+    StreamId, Suite, WIDE_SAMPLES, rtcp as reports,
 };
 
 /// Beats at most in one run, so that no input is slow by being long.
@@ -72,7 +72,7 @@ pub fn key_tones(bytes: &[u8]) {
 
 /// Opus packets, each behind a byte that says how long it is, decoded in order; one of no length is a loss.
 pub fn opus(bytes: &[u8]) {
-    let (mut decoder, mut samples) = (Decoder::new(Codec::Opus), [0; FRAME_SAMPLES]);
+    let (mut decoder, mut samples) = (Decoder::new(Codec::Opus), [0; WIDE_SAMPLES]);
     for (packet, timestamp) in lengthwise(bytes).take(PACKETS_MAX).zip(0..) {
         match packet {
             [] => _ = decoder.conceal(None, &mut samples),

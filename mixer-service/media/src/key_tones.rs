@@ -8,7 +8,7 @@
 
 use std::f32::consts::TAU;
 
-use crate::{FRAME_SAMPLES, Frame};
+use crate::{FRAME_SAMPLES, Frame, WIDE_SAMPLES, WideFrame};
 
 /// Samples looked at together: short enough for a tone that is 1.5 % off, long enough to tell neighbours apart.
 const WINDOW: usize = 102;
@@ -294,6 +294,8 @@ fn strongest(group: &[f32]) -> Option<(usize, f32)> {
 pub(crate) struct Muffle {
     tones: KeyTones,
     held: Frame,
+    /// The same at 16 kHz, of a leg that has it.
+    held_wide: WideFrame,
     held_voiced: bool,
     /// Whether there was a hit in the frame held, and in the one before it.
     suspected: [bool; 2],
@@ -301,7 +303,13 @@ pub(crate) struct Muffle {
 
 impl Default for Muffle {
     fn default() -> Self {
-        Self { tones: KeyTones::default(), held: [0; FRAME_SAMPLES], held_voiced: false, suspected: [false; 2] }
+        Self {
+            tones: KeyTones::default(),
+            held: [0; FRAME_SAMPLES],
+            held_wide: [0; WIDE_SAMPLES],
+            held_voiced: false,
+            suspected: [false; 2],
+        }
     }
 }
 
@@ -310,7 +318,10 @@ impl Default for Muffle {
 pub(crate) struct Passed {
     pub(crate) key: Option<char>,
     pub(crate) voiced: bool,
+    /// There was a voice, and it was silenced.
     pub(crate) muted: bool,
+    /// Whatever there was, it was.
+    pub(crate) silenced: bool,
 }
 
 impl Muffle {
@@ -325,7 +336,17 @@ impl Muffle {
         if muted {
             frame.fill(0);
         }
-        Passed { key: found.key, voiced: was_voiced && !muted, muted: muted && was_voiced }
+        Passed { key: found.key, voiced: was_voiced && !muted, muted: muted && was_voiced, silenced: muted }
+    }
+
+    /// The same of sound at 16 kHz, of which `frame` is the lower half: that half decides, for no key has a tone in the other.
+    pub(crate) fn pass_wide(&mut self, frame: &mut Frame, wide: &mut WideFrame, voiced: bool, real: bool) -> Passed {
+        let passed = self.pass(frame, voiced, real);
+        std::mem::swap(wide, &mut self.held_wide);
+        if passed.silenced {
+            wide.fill(0);
+        }
+        passed
     }
 }
 

@@ -4,8 +4,8 @@
 //! softest of the last seconds. A syllable is let through whole, from its first sample: a gate that opens late sounds worse than
 //! the noise.
 
+use crate::concealment::fraction;
 use crate::limiter::sample;
-use crate::{FRAME_SAMPLES, Frame};
 
 /// What is done to a stream's voice. Nothing, unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,8 +33,8 @@ const GAIN_MIN: f32 = 1.0 / GAIN_MAX;
 const GAIN_STEP: f32 = 1.0069;
 /// The gate closes 300 ms after the last syllable, and opens within …
 const OPEN_BEATS: u16 = 15;
-/// … 2 ms, at the beginning of a frame that holds speech.
-const OPENING_SAMPLES: u8 = 16;
+/// … 2 ms, the tenth part of a frame, at the beginning of one that holds speech.
+const OPENING_PART: usize = 10;
 
 /// Levels of one stream.
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub(crate) struct Leveller {
     speech: f32,
     /// Towards the wanted level.
     gain: f32,
-    /// What the last sample was multiplied with.
-    applied: f32,
+    /// How this frame is multiplied.
+    glide: Glide,
     beats_since_speech: u16,
 }
 
@@ -59,25 +59,31 @@ impl Leveller {
             noise: SOFTEST / ABOVE_NOISE,
             speech: WANTED,
             gain: 1.0,
-            applied: 1.0,
+            glide: Glide { before: 1.0, after: 1.0, opens: false },
             beats_since_speech: 0,
         })
     }
 
     /// Shapes a frame, be it silent; whether anything of it is left to be heard.
-    pub(crate) fn shape(&mut self, frame: &mut Frame) -> bool {
+    pub(crate) fn shape<const N: usize>(&mut self, frame: &mut [i16; N]) -> bool {
         let speaks = self.learn(mean_square(frame));
         self.beats_since_speech = if speaks { 0 } else { self.beats_since_speech.saturating_add(1) };
         let open = self.beats_since_speech <= OPEN_BEATS;
-        let before = self.applied;
-        self.applied = match (self.wanted.gate && !open, speaks) {
+        let before = self.glide.after;
+        let after = match (self.wanted.gate && !open, speaks) {
             (true, _) => 0.0,
             // Between syllables there is noise, which must not be raised.
             (false, false) => self.gain.min(1.0),
             (false, true) => self.gain,
         };
-        self.glide(before, speaks, frame);
-        before > 0.0 || self.applied > 0.0
+        self.glide = Glide { before, after, opens: speaks && before < after };
+        self.shape_too(frame);
+        before > 0.0 || after > 0.0
+    }
+
+    /// Does the same to the same sound at another rate.
+    pub(crate) fn shape_too<const N: usize>(&self, frame: &mut [i16; N]) {
+        self.glide.apply(frame);
     }
 
     /// Takes in how loud a frame is; whether it is speech.
@@ -91,30 +97,40 @@ impl Leveller {
         }
         speaks
     }
+}
 
-    /// From the last gain to this one: at once where a syllable begins, else over the frame.
-    fn glide(&self, before: f32, speaks: bool, frame: &mut Frame) {
-        let len = if speaks && before < self.applied { OPENING_SAMPLES } else { 160 };
-        let (opening, rest) = frame.split_at_mut(usize::from(len).min(FRAME_SAMPLES));
-        for (out, n) in opening.iter_mut().zip(1..=len) {
-            let gain = before + (self.applied - before) * f32::from(n) / f32::from(len);
+/// From the last gain to this one: at once where a syllable begins, else over the frame.
+#[derive(Clone, Copy, Debug)]
+struct Glide {
+    before: f32,
+    after: f32,
+    /// A syllable begins.
+    opens: bool,
+}
+
+impl Glide {
+    fn apply<const N: usize>(self, frame: &mut [i16; N]) {
+        let len = if self.opens { N / OPENING_PART } else { N };
+        let (opening, rest) = frame.split_at_mut(len);
+        for (out, n) in opening.iter_mut().zip(1..) {
+            let gain = self.before + (self.after - self.before) * fraction(n, len);
             *out = sample(f32::from(*out) * gain);
         }
         for out in rest {
-            *out = sample(f32::from(*out) * self.applied);
+            *out = sample(f32::from(*out) * self.after);
         }
     }
 }
 
-fn mean_square(frame: &Frame) -> f32 {
-    frame.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum::<f32>() / 160.0
+fn mean_square<const N: usize>(frame: &[i16; N]) -> f32 {
+    frame.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum::<f32>() * fraction(1, N)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::outbound::scramble;
-    use crate::{Tone, level_dbov};
+    use crate::{FRAME_SAMPLES, Frame, Tone, level_dbov};
 
     /// Talk in syllables of 200 ms with pauses of 100 ms, in some noise: what is left of both, on the last of so many seconds.
     fn heard(wanted: Levels, voice_dbov: f64, noise_dbov: f64, seconds: usize) -> (f64, f64) {

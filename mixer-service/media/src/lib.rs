@@ -31,6 +31,7 @@ mod ready;
 mod reception;
 mod remote;
 mod reports;
+mod resample;
 mod room;
 mod rtcp;
 mod rtp;
@@ -42,6 +43,7 @@ mod talkers;
 mod time_scale;
 mod timeline;
 mod tone;
+mod wide_mix;
 mod wire;
 
 pub use bridge::{Bridge, Command, Input, Moving, Output, RoomKey, STREAMS_MAX, StreamId};
@@ -55,8 +57,11 @@ pub use tone::{Tone, level_dbov, pitch_level_db};
 
 use std::time::Duration;
 
-/// Samples a second, everywhere inside.
+/// Samples a second of telephone sound: of all that the program gives to a bridge and takes from it, and of the mix for telephones
+/// that hear no more.
 pub const SAMPLE_RATE_HZ: u32 = 8000;
+/// Samples a second inside, between telephones that hear more: wideband.
+pub(crate) const WIDE_RATE_HZ: u32 = 2 * SAMPLE_RATE_HZ;
 /// The beat: every 20 ms each stream hears one frame and is heard by one.
 pub const BEAT: Duration = Duration::from_millis(20);
 /// A beat in RTP timestamps.
@@ -67,6 +72,10 @@ pub const FRAME_SAMPLES: usize = FRAME_TICKS as usize;
 pub const DATAGRAM_MAX: usize = 1500;
 /// One beat of sound, linear.
 pub type Frame = [i16; FRAME_SAMPLES];
+/// Samples in a wideband frame.
+pub(crate) const WIDE_SAMPLES: usize = 2 * FRAME_SAMPLES;
+/// One beat of wideband sound.
+pub(crate) type WideFrame = [i16; WIDE_SAMPLES];
 
 /// Where a test's time begins; virtual from there on.
 #[cfg(test)]

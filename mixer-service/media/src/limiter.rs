@@ -3,11 +3,10 @@
 //! The gain is known for a whole frame before any of it is heard, so it can fall in time within the frame: no delay. It is
 //! held for a while lest it follow each wave, which would be a distortion of its own, and then rises slowly.
 
-use crate::{FRAME_SAMPLES, Frame};
+use crate::concealment::fraction;
 
-/// What a frame is looked at in: 2 ms. Between their edges the gain is a straight line.
-const BLOCK_SAMPLES: usize = 16;
-const BLOCKS: usize = FRAME_SAMPLES / BLOCK_SAMPLES;
+/// What a frame is looked at in, at either rate: pieces of 2 ms. Between their edges the gain is a straight line.
+const BLOCKS: usize = 10;
 /// What fits into a sample; the one value beyond, 32768 upwards, becomes 32767.
 const CEILING: f32 = 32768.0;
 /// Where there is time within the frame, the gain falls no faster than to half of it in a block.
@@ -27,12 +26,19 @@ pub(crate) struct Bounds([u32; BLOCKS]);
 
 impl Bounds {
     /// Adds a voice.
-    pub(crate) fn add(&mut self, voice: &Frame) {
-        for (bound, block) in self.0.iter_mut().zip(voice.chunks_exact(BLOCK_SAMPLES)) {
+    pub(crate) fn add<const N: usize>(&mut self, voice: &[i16; N]) {
+        for (bound, block) in self.0.iter_mut().zip(voice.chunks_exact(N / BLOCKS)) {
             // The two ends apart: of signed numbers a processor takes eight at once.
             let highest = block.iter().fold(0, |highest: i16, &sample| highest.max(sample));
             let lowest = block.iter().fold(0, |lowest: i16, &sample| lowest.min(sample));
             *bound += u32::from(highest.unsigned_abs().max(lowest.unsigned_abs()));
+        }
+    }
+
+    /// Adds voices that are never taken out one by one.
+    pub(crate) fn add_sum<const N: usize>(&mut self, sum: &[i32; N]) {
+        for (bound, block) in self.0.iter_mut().zip(sum.chunks_exact(N / BLOCKS)) {
+            *bound += block.iter().fold(0, |peak, &sample| peak.max(sample.unsigned_abs()));
         }
     }
 
@@ -43,7 +49,7 @@ impl Bounds {
 }
 
 /// A gain for each sample of a frame.
-pub(crate) type Gains = [f32; FRAME_SAMPLES];
+pub(crate) type Gains<const N: usize> = [f32; N];
 
 /// Remembers how much it takes away.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +72,13 @@ impl Limiter {
 
     /// The gains with which a frame fits: talk of these bounds that is multiplied with `talk_gains` beforehand, and what is
     /// laid over it.
-    pub(crate) fn beat(&mut self, talk: &Bounds, talk_gains: &Gains, over: &Bounds, gains: &mut Gains) {
+    pub(crate) fn beat<const N: usize>(
+        &mut self,
+        talk: &Bounds,
+        talk_gains: &Gains<N>,
+        over: &Bounds,
+        gains: &mut Gains<N>,
+    ) {
         let allowed = allowed(talk, talk_gains, over);
         let mut edges = [1.0_f32; BLOCKS + 1];
         for (edge, pair) in edges[1..].iter_mut().zip(allowed.windows(2)) {
@@ -76,10 +88,10 @@ impl Limiter {
         for n in (1..BLOCKS).rev() {
             edges[n] = edges[n].min(edges[n + 1] * FALL);
         }
-        for (gains, &edge) in gains.chunks_exact_mut(BLOCK_SAMPLES).zip(&edges[1..]) {
+        for (gains, &edge) in gains.chunks_exact_mut(N / BLOCKS).zip(&edges[1..]) {
             let before = self.gain;
             self.step(edge);
-            let slope = (self.gain - before) / 16.0;
+            let slope = (self.gain - before) / fraction(N, BLOCKS);
             let mut gain = before;
             for out in gains {
                 gain += slope;
@@ -103,12 +115,12 @@ impl Limiter {
 }
 
 /// The gain that each block would fit with.
-fn allowed(bounds: &Bounds, gains: &Gains, over: &Bounds) -> [f32; BLOCKS] {
+fn allowed<const N: usize>(bounds: &Bounds, gains: &Gains<N>, over: &Bounds) -> [f32; BLOCKS] {
     let mut allowed = [1.0; BLOCKS];
-    let blocks = gains.chunks_exact(BLOCK_SAMPLES).zip(bounds.0.iter().zip(&over.0));
+    let blocks = gains.chunks_exact(N / BLOCKS).zip(bounds.0.iter().zip(&over.0));
     for (allowed, (gains, (&bound, &over))) in allowed.iter_mut().zip(blocks) {
         // A gain that glides is largest at one end of the block.
-        let gain = gains[0].max(gains[BLOCK_SAMPLES - 1]);
+        let gain = gains[0].max(gains[N / BLOCKS - 1]);
         let loudest = from_bound(bound) * gain + from_bound(over);
         if loudest > CEILING {
             *allowed = CEILING / loudest;
@@ -134,10 +146,15 @@ pub(crate) fn sample(value: f32) -> i16 {
     bits.cast_signed()
 }
 
+/// The nearest whole number of a sum of some voices, which is below 2²² either way: rounded by the same addition.
+pub(crate) fn whole(value: f32) -> i32 {
+    (value + WHOLE).to_bits().cast_signed().wrapping_sub(WHOLE.to_bits().cast_signed())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Tone, pitch_level_db};
+    use crate::{FRAME_SAMPLES, Tone, pitch_level_db};
 
     /// Frames of some tones together, limited.
     fn limited(pitches: &[f64], level_db: f64, frames: usize) -> (Vec<i16>, Vec<f32>) {
@@ -183,6 +200,7 @@ mod tests {
             assert_eq!(sample(value), expected, "{value}");
         }
         assert!((i16::MIN..=i16::MAX).all(|whole| sample(f32::from(whole)) == whole));
+        assert_eq!([-1.6, 0.4, 70_000.0, -900_000.4].map(whole), [-2, 0, 70_000, -900_000]);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use crate::codec::Encoder;
 use crate::dtmf::{DigitSender, Send};
 use crate::rtp::{HEADER_BYTES, Packet};
 use crate::srtp::{Protect, TRAILER_MAX};
-use crate::{Codec, FRAME_SAMPLES, FRAME_TICKS, Frame, Remote};
+use crate::{Codec, FRAME_SAMPLES, FRAME_TICKS, Remote, WIDE_SAMPLES, WideFrame};
 
-/// Longest packet we send: 60 ms of G.711. Opus at our rate needs a fifth of it.
+/// Longest packet we send: 60 ms of G.711. Opus at our rate needs a quarter of it.
 pub(crate) const PAYLOAD_MAX: usize = 480;
 /// Packets that one beat can complete: two of 10 ms.
 const READY_MAX: usize = 2;
@@ -20,7 +20,7 @@ pub(crate) enum Sound<'a> {
     /// 20 ms in this leg's codec.
     Coded(&'a [u8]),
     /// Linear, for a codec that remembers.
-    Linear(&'a Frame),
+    Linear(&'a WideFrame),
 }
 
 /// Packs what a leg hears. Counts sequence and timestamps from a seed (RFC 3550 section 5.1).
@@ -191,8 +191,9 @@ impl Outbound {
     }
 
     /// Opus packets cannot be cut or joined, so each is as long as the sound that it is made from.
-    fn add_opus(&mut self, timestamp: u32, frame: &Frame) {
-        for (samples, n) in frame.chunks_exact(self.packet_samples).zip(0..) {
+    fn add_opus(&mut self, timestamp: u32, frame: &WideFrame) {
+        let samples_of_sound = self.packet_samples * WIDE_SAMPLES / FRAME_SAMPLES;
+        for (samples, n) in frame.chunks_exact(samples_of_sound).zip(0..) {
             let mut payload = [0; PAYLOAD_MAX];
             let len = self.encoder.encode(samples, &mut payload);
             let ticks = n * FRAME_TICKS / 2 * self.codec.ticks_per_sample();
@@ -269,7 +270,7 @@ mod tests {
         for _ in 0..beats {
             match outbound.codec.law() {
                 Some(_) => outbound.beat(Sound::Coded(&[0xd5; FRAME_SAMPLES])),
-                None => outbound.beat(Sound::Linear(&[0; FRAME_SAMPLES])),
+                None => outbound.beat(Sound::Linear(&[0; WIDE_SAMPLES])),
             };
             for n in 0.. {
                 let Some(bytes) = outbound.ready(n) else { break };

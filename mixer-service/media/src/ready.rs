@@ -1,29 +1,22 @@
 //! Sound between the decoder and the beat: what was decoded, made up or stretched, and is not played yet.
 
-use crate::FRAME_SAMPLES;
 use crate::concealment::CYCLE_MAX_MS;
 use crate::gap::GAP_MAX_MS;
 use crate::time_scale;
 
-/// Samples in a millisecond.
-const PER_MS: usize = FRAME_SAMPLES / 20;
+const FRAME_MS: usize = 20;
 /// A frame, a gap that was led over, and what one stretch adds; and what rounding up to 2.5 ms leaves over.
-const CAPACITY: usize = FRAME_SAMPLES + (GAP_MAX_MS + 2 * CYCLE_MAX_MS + 3) * PER_MS;
+const CAPACITY_MS: usize = FRAME_MS + GAP_MAX_MS + 2 * CYCLE_MAX_MS + 3;
 
 /// A short queue of samples.
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
-    samples: [i16; CAPACITY],
+    per_ms: usize,
+    samples: Vec<i16>,
     len: usize,
     /// So many from the beginning hold a voice somewhere, and something made up.
     voiced: usize,
     concealed: usize,
-}
-
-impl Default for Ready {
-    fn default() -> Self {
-        Self { samples: [0; CAPACITY], len: 0, voiced: 0, concealed: 0 }
-    }
 }
 
 /// What some samples are.
@@ -38,24 +31,33 @@ pub(crate) enum Kind {
 }
 
 impl Ready {
+    /// For sound of so many samples a millisecond, 8 or 16. This and nothing later allocates.
+    pub(crate) fn new(per_ms: usize) -> Self {
+        Self { per_ms, samples: vec![0; CAPACITY_MS * per_ms], len: 0, voiced: 0, concealed: 0 }
+    }
+
+    fn frame_samples(&self) -> usize {
+        FRAME_MS * self.per_ms
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Samples until there is a frame, in whole steps of 2.5 ms, in which packets and what codecs make up are counted.
     pub(crate) fn wanted(&self, len: usize) -> usize {
-        len.saturating_sub(self.len).next_multiple_of(PER_MS * 5 / 2)
+        len.saturating_sub(self.len).next_multiple_of(self.per_ms * 5 / 2)
     }
 
     /// Room for so many samples at the end, to be filled, and counted with [`added`](Self::added).
     pub(crate) fn room(&mut self, len: usize) -> &mut [i16] {
-        let end = (self.len + len).min(CAPACITY);
+        let end = (self.len + len).min(self.samples.len());
         &mut self.samples[self.len..end]
     }
 
     /// So many were filled.
     pub(crate) fn added(&mut self, len: usize, kind: Kind) {
-        self.len = (self.len + len).min(CAPACITY);
+        self.len = (self.len + len).min(self.samples.len());
         match kind {
             Kind::Voice => self.voiced = self.len,
             Kind::MadeUp => (self.voiced, self.concealed) = (self.len, self.len),
@@ -65,35 +67,36 @@ impl Ready {
 
     /// Longer by `wanted`, or by a cycle of the voice, where that can be done unheard; says by how much.
     pub(crate) fn stretch(&mut self, wanted: usize) -> usize {
-        let room = (FRAME_SAMPLES * 3 / 4).min(CAPACITY - self.len);
-        if self.len < FRAME_SAMPLES || self.concealed > 0 {
+        let (frame, per_ms) = (self.frame_samples(), self.per_ms);
+        let room = (frame * 3 / 4).min(self.samples.len() - self.len);
+        if self.len < frame || self.concealed > 0 {
             return 0;
         }
-        let Some(by) = time_scale::distance(&self.samples[..self.len], wanted, room, PER_MS) else { return 0 };
-        self.len = time_scale::stretch(&mut self.samples, self.len, by, PER_MS);
+        let Some(by) = time_scale::distance(&self.samples[..self.len], wanted, room, per_ms) else { return 0 };
+        self.len = time_scale::stretch(&mut self.samples, self.len, by, per_ms);
         self.voiced += if self.voiced > 0 { by } else { 0 };
         by
     }
 
     /// Shorter by at most `longest`, if a frame is left and where that can be done unheard; says by how much.
     pub(crate) fn shorten(&mut self, longest: usize) -> usize {
-        let longest = longest.min(self.len.saturating_sub(FRAME_SAMPLES));
+        let longest = longest.min(self.len.saturating_sub(self.frame_samples()));
         if self.concealed > 0 {
             return 0;
         }
-        let Some(by) = time_scale::distance(&self.samples[..self.len], longest, longest, PER_MS) else { return 0 };
-        self.len = time_scale::shorten(&mut self.samples[..self.len], by, PER_MS);
+        let Some(by) = time_scale::distance(&self.samples[..self.len], longest, longest, self.per_ms) else { return 0 };
+        self.len = time_scale::shorten(&mut self.samples[..self.len], by, self.per_ms);
         self.voiced = self.voiced.min(self.len);
         by
     }
 
     /// Takes out a frame; whether a voice was in it, and whether something made up.
-    pub(crate) fn take(&mut self, frame: &mut [i16; FRAME_SAMPLES]) -> (bool, bool) {
-        frame.copy_from_slice(&self.samples[..FRAME_SAMPLES]);
+    pub(crate) fn take<const N: usize>(&mut self, frame: &mut [i16; N]) -> (bool, bool) {
+        frame.copy_from_slice(&self.samples[..N]);
         let told = (self.voiced > 0, self.concealed > 0);
-        self.samples.copy_within(FRAME_SAMPLES..self.len.max(FRAME_SAMPLES), 0);
+        self.samples.copy_within(N..self.len.max(N), 0);
         for left in [&mut self.len, &mut self.voiced, &mut self.concealed] {
-            *left = left.saturating_sub(FRAME_SAMPLES);
+            *left = left.saturating_sub(N);
         }
         told
     }

@@ -8,8 +8,8 @@ use crate::codec::{Codec, G711, Payload};
 use crate::comfort_noise::{ComfortNoise, ROOM_DBOV};
 use crate::limiter::Bounds;
 use crate::playback::Playback;
-use crate::shared_encoder::SharedEncoder;
 use crate::talkers::{Entry, Talkers};
+use crate::wide_mix::{Pause, WideMix};
 use crate::{Clip, FRAME_SAMPLES, Frame};
 
 /// The talk while an announcement is spoken: −6 dB, so that both are understood.
@@ -36,7 +36,7 @@ pub(crate) struct Room {
     bounds: Bounds,
     voices: u32,
     blend: Blend,
-    blended: Option<Blended>,
+    blended: Option<Blended<FRAME_SAMPLES>>,
     noise: ComfortNoise,
     soft: Frame,
     /// Beats since somebody or something was heard.
@@ -45,8 +45,9 @@ pub(crate) struct Room {
     a_law: Payload,
     mu_law: Payload,
     encoded: [bool; 2],
-    g722: Option<Box<SharedEncoder>>,
-    opus: Option<Box<SharedEncoder>>,
+    /// The same for those who hear wideband, while there are such.
+    pub(crate) wide: Option<Box<WideMix>>,
+    seed: u32,
 }
 
 impl Room {
@@ -69,19 +70,22 @@ impl Room {
             a_law: [0; FRAME_SAMPLES],
             mu_law: [0; FRAME_SAMPLES],
             encoded: [false; 2],
-            g722: None,
-            opus: None,
+            wide: None,
+            seed,
         }
     }
 
     /// Somebody who hears in this codec will be here: what the beat needs for it is made now.
     pub(crate) fn expect(&mut self, codec: Codec) {
-        match codec {
-            Codec::ALaw | Codec::MuLaw => {}
-            Codec::G722 if self.g722.is_none() => self.g722 = SharedEncoder::new(codec),
-            Codec::Opus if self.opus.is_none() => self.opus = SharedEncoder::new(codec),
-            Codec::G722 | Codec::Opus => {}
+        if codec.is_wide() {
+            let (sum, blend, seed) = (&self.sum, self.blend, self.seed);
+            self.wide.get_or_insert_with(|| WideMix::beside(sum, blend, seed)).expect(codec);
         }
+    }
+
+    /// Nobody who hears wideband is left.
+    pub(crate) fn narrow(&mut self) {
+        self.wide = None;
     }
 
     /// Speaks these clips behind what is announced already.
@@ -99,9 +103,6 @@ impl Room {
 
     /// Begins a beat: nobody has spoken yet.
     pub(crate) fn begin(&mut self) {
-        for shared in [&mut self.g722, &mut self.opus].into_iter().flatten() {
-            shared.begin(&self.common);
-        }
         self.talkers.begin();
         self.sum = [0; FRAME_SAMPLES];
         self.bounds = Bounds::default();
@@ -109,6 +110,9 @@ impl Room {
         self.speaking = !self.announcement.is_over();
         if self.speaking {
             self.announcement.play(&mut self.spoken);
+        }
+        if let Some(wide) = &mut self.wide {
+            wide.begin(self.speaking.then_some(&self.spoken));
         }
     }
 
@@ -137,6 +141,13 @@ impl Room {
         self.blended = self.blend.beat(&self.bounds, self.speaking.then_some(&self.spoken));
         let pause = self.voices == 0 && !self.speaking;
         self.pause_beats = if pause { self.pause_beats.saturating_add(1) } else { 0 };
+        if let Some(wide) = &mut self.wide {
+            wide.finish(match pause {
+                false => Pause::Not,
+                true if self.pause_beats > PAUSE_BEATS => Pause::Soft,
+                true => Pause::Silent,
+            });
+        }
         match &self.blended {
             _ if pause && self.pause_beats > PAUSE_BEATS => self.common = self.soft,
             _ if pause => self.common = [0; FRAME_SAMPLES],
@@ -191,19 +202,10 @@ impl Room {
     pub(crate) fn common_frame(&self) -> &Frame {
         &self.common
     }
-
-    /// Who encodes it in a codec that remembers, if such a one was expected.
-    pub(crate) fn shared_encoder(&mut self, codec: Codec) -> Option<&mut SharedEncoder> {
-        match codec {
-            Codec::ALaw | Codec::MuLaw => None,
-            Codec::G722 => self.g722.as_deref_mut(),
-            Codec::Opus => self.opus.as_deref_mut(),
-        }
-    }
 }
 
 /// The nearest sample. Where nothing limits, the one sum beyond is 32768.
-fn saturated(sum: i32) -> i16 {
+pub(crate) fn saturated(sum: i32) -> i16 {
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of a sample")]
     let sample = sum.clamp(-32768, 32767) as i16;
     sample

@@ -5,11 +5,11 @@
 
 use crate::codec::{Codec, Encoder};
 use crate::outbound::PAYLOAD_MAX;
-use crate::{FRAME_SAMPLES, Frame};
+use crate::{WIDE_SAMPLES, WideFrame};
 
-/// What is kept of the common mix: 160 ms. G.722 forgets with a time constant of 32 ms (ITU-T G.722 section 3.6.3), so five of
-/// them are left of it, −43 dB.
-const PAST_FRAMES: usize = 8;
+/// What is kept of the common mix: 240 ms. G.722 forgets with a time constant of 32 ms (ITU-T G.722 section 3.6.3), so that after
+/// seven of them nothing is left that the noise of its own does not cover.
+const PAST_FRAMES: usize = 12;
 /// Opus writes each packet so that it can be understood without the one before, but for the pitch: 60 ms are enough.
 const PAST_FRAMES_OPUS: usize = 3;
 /// So many may begin to hear something of their own on one beat; to those beyond it a click is better than a late beat to all.
@@ -21,7 +21,7 @@ pub(crate) struct SharedEncoder {
     encoder: Encoder,
     past_max: usize,
     /// What it encoded on the beats before this one; the newest is in front of `next`.
-    past: [Frame; PAST_FRAMES],
+    past: [WideFrame; PAST_FRAMES],
     past_len: usize,
     next: usize,
     payload: [u8; PAYLOAD_MAX],
@@ -44,7 +44,7 @@ impl SharedEncoder {
         Some(Box::new(Self {
             encoder: Encoder::new(codec),
             past_max,
-            past: [[0; FRAME_SAMPLES]; PAST_FRAMES],
+            past: [[0; WIDE_SAMPLES]; PAST_FRAMES],
             past_len: 0,
             next: 0,
             payload: [0; PAYLOAD_MAX],
@@ -56,7 +56,7 @@ impl SharedEncoder {
     }
 
     /// Begins a beat; `common` is still the mix of the one before.
-    pub(crate) fn begin(&mut self, common: &Frame) {
+    pub(crate) fn begin(&mut self, common: &WideFrame) {
         if self.len.take().is_some() {
             self.past[self.next] = *common;
             self.next = (self.next + 1) % PAST_FRAMES;
@@ -71,7 +71,7 @@ impl SharedEncoder {
     }
 
     /// This beat's common mix as the codec says it, for one who loses so many percent.
-    pub(crate) fn payload(&mut self, common: &Frame, loss_percent: u8) -> &[u8] {
+    pub(crate) fn payload(&mut self, common: &WideFrame, loss_percent: u8) -> &[u8] {
         self.loss_percent = self.loss_percent.max(loss_percent);
         let len = match self.len {
             Some(len) => len,

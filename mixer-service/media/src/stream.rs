@@ -1,19 +1,22 @@
 //! One stream of a bridge: a leg's wire, what plays to it, the room it is in, and what it says and hears on each beat.
 
+mod wide;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::blend::Blend;
 use crate::bridge::{Output, RoomKey, StreamId};
-use crate::codec::Payload;
-use crate::ear::{Ear, Heard};
+use crate::codec::{G711, Payload};
+use crate::ear::Ear;
 use crate::levels::Leveller;
-use crate::outbound::{PAYLOAD_MAX, Sound};
+use crate::outbound::Sound;
 use crate::playback::Playback;
 use crate::room::Room;
 use crate::rtcp::COMPOUND_MAX;
 use crate::srtp::TRAILER_MAX;
+use crate::stream::wide::WideEnd;
 use crate::talkers::{Entry, level};
 use crate::wire::Wire;
 use crate::{FRAME_SAMPLES, Frame, Remote, StreamStatistics};
@@ -32,6 +35,8 @@ pub(crate) struct Stream {
     pub(crate) playback_number: Option<u64>,
     pub(crate) room: Option<(RoomKey, usize)>,
     pub(crate) voice: Frame,
+    /// What a leg has beside that hears and speaks wideband.
+    pub(crate) wide: Option<Box<WideEnd>>,
     /// What is done to its voice.
     pub(crate) leveller: Option<Leveller>,
     /// How its voice is in the room's mix on this beat.
@@ -68,6 +73,7 @@ impl Stream {
             playback_number: None,
             room: None,
             voice: [0; FRAME_SAMPLES],
+            wide: None,
             leveller: None,
             mixed: None,
             blend: Blend::new(DUCKED),
@@ -87,13 +93,17 @@ impl Stream {
             }
             None => self.wire = Some(Wire::new(now, remote, seed)),
         }
+        self.wide = remote.codec.is_wide().then(|| self.wide.take().unwrap_or_default());
     }
 
     /// Takes in this beat's frame; how loud it is (see [`level`]) if the room should hear it.
     pub(crate) fn listen(&mut self, now: Instant, told: &mut VecDeque<Output<'static>>) -> Option<u32> {
         self.mixed = None;
         let wire = self.wire.as_mut()?;
-        let (voiced, key) = wire.frame(now, &mut self.voice);
+        let (voiced, key) = match &mut self.wide {
+            None => wire.frame(now, &mut self.voice),
+            Some(wide) => wire.inbound.frame_wide(now, &mut self.voice, &mut wide.voice),
+        };
         if let Some(key) = key {
             told.push_back(Output::Digit(self.id, key));
         }
@@ -101,44 +111,53 @@ impl Stream {
             told.push_back(Output::Silent(self.id, since));
         }
         // It has to know the pauses as well.
-        let left = self.leveller.as_mut().is_none_or(|leveller| leveller.shape(&mut self.voice));
-        (voiced && left && self.closing.is_none()).then(|| level(&self.voice))
+        let left = match (&mut self.leveller, &mut self.wide) {
+            (None, _) => true,
+            (Some(leveller), None) => leveller.shape(&mut self.voice),
+            (Some(leveller), Some(wide)) => wide.shape(leveller, &mut self.voice),
+        };
+        (voiced && left && self.closing.is_none())
+            .then(|| self.wide.as_ref().map_or_else(|| level(&self.voice), |wide| wide.level()))
     }
 
     /// Puts out what the far end hears: its room with its prompt over it, or its prompt or music alone, or silence.
     pub(crate) fn speak(&mut self, now: Instant, room: Option<&mut Room>, told: &mut VecDeque<Output<'static>>) {
-        let Some(wire) = &mut self.wire else { return };
-        let (codec, mut frame) = (wire.remote().codec, [0; FRAME_SAMPLES]);
-        let sent = match room {
-            Some(room) if self.mixed.is_none() && self.playback.is_over() && self.blend.is_idle() => {
-                match codec.law() {
-                    Some(law) => wire.send(now, Sound::Coded(room.common(law))),
-                    None => hear_common(now, wire, &mut self.ear, room),
-                }
-            }
-            room => {
-                match room {
-                    Some(room) => {
-                        self.ear.part(room, codec, &mut wire.outbound.encoder);
-                        match self.mixed {
-                            Some(entry) => room.without(&self.voice, entry, &mut frame),
-                            None => frame = *room.common_frame(),
-                        }
-                        self.playback.play_over(&mut self.blend, &mut frame);
-                    }
-                    None => self.playback.play(&mut frame),
-                }
-                send_own(now, wire, &frame)
-            }
+        let Some(codec) = self.wire.as_ref().map(|wire| wire.remote().codec) else { return };
+        let sent = match codec.law() {
+            Some(law) => self.send_in(law, now, room),
+            None => self.send_wide(codec, now, room.and_then(|room| room.wide.as_deref_mut())),
         };
         if sent {
             told.push_back(Output::Keyed(self.id));
         }
+        let Some(wire) = &mut self.wire else { return };
         wire.report(now);
         if let (true, Some(number)) = (self.playback.is_over(), self.playback_number) {
             self.playback_number = None;
             told.push_back(Output::Played(self.id, number));
         }
+    }
+
+    /// Sends what it hears in a law of G.711. `true`: the last key was sent just now.
+    fn send_in(&mut self, law: G711, now: Instant, room: Option<&mut Room>) -> bool {
+        let Some(wire) = &mut self.wire else { return false };
+        let mut frame = [0; FRAME_SAMPLES];
+        match room {
+            Some(room) if self.mixed.is_none() && self.playback.is_over() && self.blend.is_idle() => {
+                return wire.send(now, Sound::Coded(room.common(law)));
+            }
+            Some(room) => {
+                match self.mixed {
+                    Some(entry) => room.without(&self.voice, entry, &mut frame),
+                    None => frame = *room.common_frame(),
+                }
+                self.playback.play_over(&mut self.blend, &mut frame);
+            }
+            None => self.playback.play(&mut frame),
+        }
+        let mut payload: Payload = [0; FRAME_SAMPLES];
+        law.encode(&frame, &mut payload);
+        wire.send(now, Sound::Coded(&payload))
     }
 
     /// It is in a room from here on, which what plays already is heard over.
@@ -148,7 +167,7 @@ impl Stream {
 
     /// It leaves its room, and hears its own encoder from here on.
     pub(crate) fn part(&mut self, room: &mut Room) {
-        if let Some(wire) = &mut self.wire {
+        if let (Some(wire), Some(room)) = (&mut self.wire, &mut room.wide) {
             let codec = wire.remote().codec;
             self.ear.part(room, codec, &mut wire.outbound.encoder);
         }
@@ -182,31 +201,6 @@ impl Stream {
 
     pub(crate) fn statistics(&self) -> StreamStatistics {
         self.wire.as_ref().map_or_else(StreamStatistics::default, Wire::statistics)
-    }
-}
-
-/// Sends what is made for this leg alone. `true`: the last key was sent just now.
-fn send_own(now: Instant, wire: &mut Wire, frame: &Frame) -> bool {
-    match wire.remote().codec.law() {
-        Some(law) => {
-            let mut payload: Payload = [0; FRAME_SAMPLES];
-            law.encode(frame, &mut payload);
-            wire.send(now, Sound::Coded(&payload))
-        }
-        None => wire.send(now, Sound::Linear(frame)),
-    }
-}
-
-/// Sends what all hear, in a codec that remembers.
-fn hear_common(now: Instant, wire: &mut Wire, ear: &mut Ear, room: &mut Room) -> bool {
-    if !wire.outbound.can_share() {
-        return send_own(now, wire, room.common_frame());
-    }
-    let (codec, loss_percent) = (wire.remote().codec, wire.outbound.loss_percent);
-    let mut own = [0; PAYLOAD_MAX];
-    match ear.listen(room, (codec, loss_percent), &mut wire.outbound.encoder, &mut own) {
-        Heard::Shared(payload) => wire.send(now, Sound::Coded(payload)),
-        Heard::Own(len) => wire.send(now, Sound::Coded(&own[..len])),
     }
 }
 

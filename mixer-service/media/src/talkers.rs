@@ -4,8 +4,6 @@
 //! who speaks. So a room has so many places and no more. While one is free a newcomer has it from his first frame on, so
 //! that no syllable is lost; it stays his through short pauses.
 
-use crate::Frame;
-
 /// Places of a room: a meeting of twenty is heard whole, though all speak at once. More nobody can follow, and each costs an
 /// encoding.
 pub(crate) const TALKERS_MAX: usize = 24;
@@ -147,16 +145,16 @@ impl Talkers {
 
 impl Entry {
     /// What of a voice is in the mix.
-    pub(crate) fn of(self, voice: &Frame) -> Frame {
-        let mut faded = *voice;
+    pub(crate) fn of<const N: usize>(self, voice: &[i16; N]) -> [i16; N] {
+        let (mut faded, whole) = (*voice, i32::try_from(N).unwrap_or(i32::MAX));
         let gains: &mut dyn Iterator<Item = i32> = match self {
             Self::Whole => return faded,
-            Self::FadingIn => &mut (1..=160),
-            Self::FadingOut => &mut (0..160).rev(),
+            Self::FadingIn => &mut (1..),
+            Self::FadingOut => &mut (0..whole).rev(),
         };
         for (sample, gain) in faded.iter_mut().zip(gains) {
             #[expect(clippy::cast_possible_truncation, reason = "softer than a sample")]
-            let softer = (i32::from(*sample) * gain / 160) as i16;
+            let softer = (i32::from(*sample) * gain / whole) as i16;
             *sample = softer;
         }
         faded
@@ -164,7 +162,7 @@ impl Entry {
 }
 
 /// How loud a frame is: the sum of its samples without their signs. Never 0, so that "twice as loud" always means something.
-pub(crate) fn level(frame: &Frame) -> u32 {
+pub(crate) fn level<const N: usize>(frame: &[i16; N]) -> u32 {
     frame.iter().map(|sample| u32::from(sample.unsigned_abs())).sum::<u32>().max(1)
 }
 

@@ -22,7 +22,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes a piece into the beginning of `samples`; says how many, at most `sound.len`.
+    /// Decodes a piece into the beginning of `samples`, at the codec's rate here; says how many, at most those of `sound.len`.
     pub(crate) fn decode(&mut self, sound: Sound<'_>, samples: &mut [i16]) -> usize {
         match self {
             Self::Law(law) => law.decode(sound.bytes(), samples),

@@ -21,7 +21,7 @@ impl Encoder {
         }
     }
 
-    /// Encodes part of a frame into `payload` and says how many bytes; 0 when nothing came of it.
+    /// Encodes part of a wideband frame into `payload` and says how many bytes; 0 when nothing came of it.
     ///
     /// Opus takes 10 or 20 ms at once. G.711 is not encoded here.
     pub(crate) fn encode(&mut self, samples: &[i16], payload: &mut [u8]) -> usize {

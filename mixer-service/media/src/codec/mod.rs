@@ -1,4 +1,5 @@
-//! Codecs: samples to payload and back, at the 8 kHz of the mix, whatever rate the wire speaks of.
+//! Codecs: samples to payload and back, at 8 kHz for G.711 and at 16 kHz for the others, whatever rate the wire speaks of.
+//! Time is counted in samples of 8 kHz everywhere; one of those is two samples of sound in a wideband codec.
 //!
 //! G.711 is a look-up without state. G.722 and Opus remember, so each leg has its own [`Decoder`] and [`Encoder`], made when it
 //! connects, and each room one more for all who only listen; after that nothing allocates.
@@ -13,7 +14,7 @@ pub(crate) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
 pub use g711::{G711, Payload};
 
-use crate::SAMPLE_RATE_HZ;
+use crate::{FRAME_SAMPLES, SAMPLE_RATE_HZ, WIDE_SAMPLES};
 
 /// What sound is coded in on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +47,20 @@ impl Codec {
         SAMPLE_RATE_HZ * self.ticks_per_sample()
     }
 
-    /// RTP ticks in one sample of ours.
+    /// Whether it carries more than a telephone's band: its sound is sampled at 16 kHz here.
+    pub(crate) fn is_wide(self) -> bool {
+        match self {
+            Self::ALaw | Self::MuLaw => false,
+            Self::G722 | Self::Opus => true,
+        }
+    }
+
+    /// Samples of its sound in a millisecond.
+    pub(crate) fn samples_per_ms(self) -> usize {
+        if self.is_wide() { WIDE_SAMPLES / 20 } else { FRAME_SAMPLES / 20 }
+    }
+
+    /// RTP ticks in one sample of 8 kHz.
     pub(crate) fn ticks_per_sample(self) -> u32 {
         match self {
             Self::ALaw | Self::MuLaw | Self::G722 => 1,
@@ -72,7 +86,7 @@ impl Codec {
         }
     }
 
-    /// Samples of ours that a payload plays; `None` when it is none of this codec.
+    /// Samples of 8 kHz that a payload plays; `None` when it is none of this codec.
     pub(crate) fn samples(self, payload: &[u8]) -> Option<u16> {
         match self {
             Self::ALaw | Self::MuLaw | Self::G722 => u16::try_from(payload.len()).ok(),

@@ -273,7 +273,7 @@ fn a_voice_passes_one_frame_later_and_whole() {
     for n in 0..50 {
         let mut frame: Frame = tone.take(160).try_into().unwrap();
         let passed = muffle.pass(&mut frame, true, true);
-        assert_eq!(passed, Passed { key: None, voiced: n > 0, muted: false });
+        assert_eq!(passed, Passed { key: None, voiced: n > 0, muted: false, silenced: false });
         out.extend(frame);
     }
     assert!((pitch_level_db(&out[160..], 500.0) + 10.0).abs() < 0.1);
