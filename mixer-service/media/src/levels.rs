@@ -2,7 +2,7 @@
 //!
 //! Both are off unless asked for. Both must know speech from noise; they tell them apart by what is clearly louder than the
 //! softest of the last seconds. A syllable is let through whole, from its first sample: a gate that opens late sounds worse than
-//! the noise.
+//! the noise. Between words nothing is raised, lest the noise breathe with the voice.
 
 use crate::concealment::fraction;
 use crate::limiter::sample;
@@ -10,7 +10,8 @@ use crate::limiter::sample;
 /// What is done to a stream's voice. Nothing, unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
-    /// Brings speech towards −26 dBov (the level of ITU-T P.56 that networks are planned for), slowly, by 12 dB at most.
+    /// Brings speech towards −26 dBov (the level of ITU-T P.56 that networks are planned for), slowly, by 20 dB up or 12 dB down at
+    /// most.
     pub normalise: bool,
     /// Silences a leg while it is not speaking.
     pub gate: bool,
@@ -18,19 +19,26 @@ pub struct Levels {
 
 /// Mean square of speech at −26 dBov.
 const WANTED: f32 = 32768.0 * 32768.0 * 0.002_512;
-/// Softer is no speech, whatever the noise: −55 dBov.
-const SOFTEST: f32 = 32768.0 * 32768.0 * 3.16e-6;
+/// Softer is no speech, whatever the noise: −60 dBov. A soft talker's consonants lie there.
+const SOFTEST: f32 = 32768.0 * 32768.0 * 1e-6;
 /// Speech is louder than the noise by 9 dB.
 const ABOVE_NOISE: f32 = 8.0;
-/// Noise is what has been softest; it may become louder by 3 dB in a second.
-const NOISE_RISES: f32 = 1.0139;
-/// How fast the level of speech is learnt: a time constant of two seconds of speech.
+/// Noise is what has been softest; it may become louder by 6 dB in a second.
+const NOISE_RISES: f32 = 1.028;
+/// Digital silence tells nothing about the noise that comes with the next word: it is at least so loud.
+const NOISE_LEAST: f32 = SOFTEST / ABOVE_NOISE;
+/// Under a voice that is raised the noise is raised too: to −45 dBov at most.
+const RAISED_NOISE_MAX: f32 = 32768.0 * 32768.0 * 3.16e-5;
+/// How fast the level of speech is learnt: a time constant of two seconds of speech, once so much was heard.
 const LEARNING: f32 = 0.01;
-/// 12 dB.
-const GAIN_MAX: f32 = 3.981;
-const GAIN_MIN: f32 = 1.0 / GAIN_MAX;
-/// The gain moves by 3 dB in a second of speech: nobody hears it move.
-const GAIN_STEP: f32 = 1.0069;
+/// 20 dB: a voice of −40 dBm0 becomes one of −20.
+const GAIN_MAX: f32 = 10.0;
+/// −12 dB.
+const GAIN_MIN: f32 = 0.251;
+/// The gain moves by 6 dB in a second of speech: a soft talker is understood after a sentence, and nobody hears it move.
+const GAIN_STEP: f32 = 1.0139;
+/// So long after the last speech the gain stays: the end of a word, which the noise hides already, is not cut off.
+const GAIN_HELD_BEATS: u16 = 2;
 /// The gate closes 300 ms after the last syllable, and opens within …
 const OPEN_BEATS: u16 = 15;
 /// … 2 ms, the tenth part of a frame, at the beginning of one that holds speech.
@@ -43,6 +51,8 @@ pub(crate) struct Leveller {
     /// Mean squares: of the noise, and of the speech.
     noise: f32,
     speech: f32,
+    /// Part that a frame of speech has in that level: all of it at first.
+    learning: f32,
     /// Towards the wanted level.
     gain: f32,
     /// How this frame is multiplied.
@@ -56,8 +66,9 @@ impl Leveller {
         let nothing = wanted == Levels::default();
         (!nothing).then_some(Self {
             wanted,
-            noise: SOFTEST / ABOVE_NOISE,
+            noise: NOISE_LEAST,
             speech: WANTED,
+            learning: 1.0,
             gain: 1.0,
             glide: Glide { before: 1.0, after: 1.0, opens: false },
             beats_since_speech: 0,
@@ -70,9 +81,9 @@ impl Leveller {
         self.beats_since_speech = if speaks { 0 } else { self.beats_since_speech.saturating_add(1) };
         let open = self.beats_since_speech <= OPEN_BEATS;
         let before = self.glide.after;
-        let after = match (self.wanted.gate && !open, speaks) {
+        let after = match (self.wanted.gate && !open, self.beats_since_speech <= GAIN_HELD_BEATS) {
             (true, _) => 0.0,
-            // Between syllables there is noise, which must not be raised.
+            // Between words there is noise, which must not be raised.
             (false, false) => self.gain.min(1.0),
             (false, true) => self.gain,
         };
@@ -88,11 +99,14 @@ impl Leveller {
 
     /// Takes in how loud a frame is; whether it is speech.
     fn learn(&mut self, level: f32) -> bool {
-        self.noise = (self.noise * NOISE_RISES).min(level.max(1.0));
+        self.noise = (self.noise * NOISE_RISES).min(level).max(NOISE_LEAST);
         let speaks = level > SOFTEST && level > self.noise * ABOVE_NOISE;
         if speaks && self.wanted.normalise {
-            self.speech += (level - self.speech) * LEARNING;
-            let wanted = (WANTED / self.speech).sqrt().clamp(GAIN_MIN, GAIN_MAX);
+            self.speech += (level - self.speech) * self.learning;
+            // One, a half, a third: the mean of what was heard, until that is enough.
+            self.learning = (self.learning / (1.0 + self.learning)).max(LEARNING);
+            let quiet_enough = (RAISED_NOISE_MAX / self.noise).sqrt().max(1.0);
+            let wanted = (WANTED / self.speech).sqrt().clamp(GAIN_MIN, GAIN_MAX.min(quiet_enough));
             self.gain = wanted.clamp(self.gain / GAIN_STEP, self.gain * GAIN_STEP);
         }
         speaks
@@ -164,14 +178,49 @@ mod tests {
     }
 
     #[test]
-    fn voices_come_to_one_level_by_twelve_decibels_at_most_and_noise_is_never_raised() {
+    fn voices_come_to_one_level_within_bounds_and_noise_is_never_raised() {
         let normalise = Levels { normalise: true, gate: false };
-        for (voice, expected) in [(-26.0, -26.0), (-36.0, -26.0), (-18.0, -26.0), (-48.0, -36.0), (-10.0, -22.0)] {
+        for (voice, expected) in
+            [(-26.0, -26.0), (-36.0, -26.0), (-18.0, -26.0), (-44.0, -26.0), (-50.0, -30.0), (-10.0, -22.0)]
+        {
             let (syllables, pauses) = heard(normalise, voice, -65.0, 60);
             println!("{voice} becomes {syllables:.1}, its noise of -65 {pauses:.1}");
             assert!((syllables - expected).abs() < 1.0, "{voice} became {syllables:.1}");
             assert!(pauses < -64.5, "noise became {pauses:.1}");
         }
+    }
+
+    #[test]
+    fn a_soft_talker_is_as_loud_as_a_loud_one_after_some_seconds() {
+        let normalise = Levels { normalise: true, gate: false };
+        // −40 dBm0 beside −12; of ten seconds half are speech.
+        for (voice, seconds) in [(-46.2, 10), (-18.2, 10)] {
+            let (syllables, pauses) = heard(normalise, voice, -72.0, seconds);
+            println!("{voice} becomes {syllables:.1} in {seconds} s");
+            assert!((syllables + 26.0).abs() < 2.0 && pauses < -71.5, "{syllables:.1}, pauses {pauses:.1}");
+        }
+    }
+
+    #[test]
+    fn under_a_voice_that_is_raised_noise_stays_below_it() {
+        let mut leveller = Leveller::new(Levels { normalise: true, gate: false }).unwrap();
+        let (mut noise, mut tone) = (crate::comfort_noise::ComfortNoise::new(55, 3), Tone::new(440.0, -43.0));
+        let mut loudest = f64::MIN;
+        for beat in 0..2000 {
+            let mut frame = [0; FRAME_SAMPLES];
+            noise.fill(&mut frame);
+            let talks = beat % 15 < 10;
+            if talks {
+                frame.iter_mut().zip(tone.take(FRAME_SAMPLES)).for_each(|(sum, sample)| *sum += sample);
+            }
+            leveller.shape(&mut frame);
+            // Right behind a word the gain still stands.
+            if !talks && beat > 500 {
+                loudest = loudest.max(level_dbov(&frame));
+            }
+        }
+        println!("noise of -55 is at most {loudest:.1}");
+        assert!(leveller.gain > 2.0 && loudest < -43.0, "{loudest:.1}");
     }
 
     #[test]
