@@ -299,6 +299,7 @@ impl Desk {
             }
             Action::Hush(stream) => engine.hush(stream),
             Action::Music(stream) => engine.music(stream, prompts.music()),
+            Action::Level(stream, levels) => engine.level(stream, levels),
             Action::Join(stream, room) => engine.join(stream, room),
             Action::Leave(stream) => engine.leave(stream),
             Action::PlayToRoom { room, language, sentences } => {

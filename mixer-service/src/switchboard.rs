@@ -19,7 +19,7 @@ use mixer_conference::{
 use tracing::Span;
 
 use crate::dialled::Door;
-use crate::engine::{Remote, Report, RoomKey, StreamId};
+use crate::engine::{Levels, Remote, Report, RoomKey, StreamId};
 use crate::far_end::far_end;
 use crate::identity::believed;
 use crate::metrics::Metrics;
@@ -74,6 +74,8 @@ struct Leg {
     conference: Option<ConferenceId>,
     /// He holds: what his telephone sends now is music, which nobody in the conference wants to hear.
     held: bool,
+    /// What is done to its voice; nothing until it is in a conference.
+    levels: Levels,
     span: Span,
 }
 
@@ -133,6 +135,8 @@ pub(crate) enum Action {
     Hush(StreamId),
     /// Play music.
     Music(StreamId),
+    /// What is done to its voice before others hear it.
+    Level(StreamId, Levels),
     /// Into a room.
     Join(StreamId, RoomKey),
     /// Out of it.
@@ -186,6 +190,7 @@ impl Switchboard {
                 self.tell(now, Input::Policy(policy(&settings)));
                 self.doors = doors(&settings);
                 self.settings = settings;
+                self.level_all();
             }
             Happened::NoPort(stream) => self.no_port(now, stream),
             Happened::Time => self.tell(now, Input::Time),
@@ -292,8 +297,9 @@ impl Switchboard {
             let trust = caller.trust;
             tracing::info!(%source, trunk, number, ?trust, why = caller.why, room_dialled = !along.is_empty(), "call arrives");
         });
-        let (stage, conference, held) = (Stage::Asked, None, false);
-        self.legs.insert(id, Leg { call, source, in_band_digits, shared_port, local, stage, conference, held, span });
+        let (stage, conference, held, levels) = (Stage::Asked, None, false, Levels::default());
+        let leg = Leg { call, source, in_band_digits, shared_port, local, stage, conference, held, levels, span };
+        self.legs.insert(id, leg);
         self.calls.insert(call, id);
         let call = Call { caller: caller.number, trust: caller.trust, dialled_along: along };
         self.tell(now, Input::Call(id, call));
@@ -463,11 +469,25 @@ impl Switchboard {
             self.next_room += 1;
             RoomKey(self.next_room - 1)
         });
+        let levels = levels(&self.settings);
+        if std::mem::replace(&mut leg.levels, levels) != levels {
+            self.actions.push(Action::Level(stream_of(id), levels));
+        }
         if !leg.held {
             self.actions.push(Action::Join(stream_of(id), room));
         }
         let left = leg.conference.replace(conference);
         left.iter().for_each(|conference| self.drop_room_when_empty(conference));
+    }
+
+    /// The settings changed: those who are in a conference are heard accordingly from here on.
+    fn level_all(&mut self) {
+        let levels = levels(&self.settings);
+        for (&id, leg) in self.legs.iter_mut().filter(|(_, leg)| leg.conference.is_some()) {
+            if leg.stage == Stage::Connected && std::mem::replace(&mut leg.levels, levels) != levels {
+                self.actions.push(Action::Level(stream_of(id), levels));
+            }
+        }
     }
 
     fn hang_up(&mut self, now: Now, id: LegId, reason: EndReason) {
@@ -544,6 +564,11 @@ fn doors(settings: &Settings) -> Doors {
     let of_trunk = own
         .map(|(peer, trunk)| (peer, Door::with(&settings.dial_in, trunk.home_region.unwrap_or(home), &trunk.numbers)));
     Doors { usual: Door::new(&settings.dial_in, home), of_trunk: of_trunk.collect() }
+}
+
+/// What the settings want done to voices.
+fn levels(settings: &Settings) -> Levels {
+    Levels { normalise: settings.media.normalize_levels, gate: settings.media.noise_gate }
 }
 
 /// The settings' house rules, as the focus wants them.

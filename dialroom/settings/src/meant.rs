@@ -234,6 +234,10 @@ pub struct Media {
     pub rtp_ports: (u16, u16),
     /// DSCP of audio; 0 to 63, default 46 (EF).
     pub dscp: u8,
+    /// Whether soft and loud voices in a conference are brought to one level; default false.
+    pub normalize_levels: bool,
+    /// Whether a caller in a conference is silent while he is not speaking, whatever noise is around him; default false.
+    pub noise_gate: bool,
 }
 
 /// Where things are kept.

@@ -130,6 +130,7 @@ mod tests {
         assert_eq!(settings.store.data, Path::new("/etc/dialroom/data"));
         assert_eq!(settings.hand_off.url, "http://127.0.0.1:8070");
         assert_eq!((settings.media.rtp_ports, settings.media.dscp), ((20000, 29999), 46));
+        assert!(!settings.media.normalize_levels && !settings.media.noise_gate);
         assert_eq!((settings.privacy.call_records_days, settings.privacy.messages_days), (90, 30));
         assert_eq!(settings.rules.len(), 5);
     }

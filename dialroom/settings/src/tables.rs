@@ -250,7 +250,12 @@ pub(crate) fn media(reader: &mut Reader<'_>, mut table: Table<'_>) -> Media {
             (20000, 29999)
         }
     };
-    let media = Media { rtp_ports, dscp: table.whole(reader, "dscp", 0..=63, 46) };
+    let media = Media {
+        rtp_ports,
+        dscp: table.whole(reader, "dscp", 0..=63, 46),
+        normalize_levels: table.boolean(reader, "normalize_levels", false),
+        noise_gate: table.boolean(reader, "noise_gate", false),
+    };
     table.later(reader, &["max_outgoing_mbit"]);
     table.finish(reader);
     media

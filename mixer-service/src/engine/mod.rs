@@ -23,7 +23,9 @@ use std::time::Instant;
 use dialroom_host::Clock;
 pub use metrics::{EngineMetrics, LATENESS_BOUNDS_US};
 use mixer_media::{Bridge, Command};
-pub use mixer_media::{Clip, Codec, Frame, Keying, Remote, RoomKey, Rtcp, Srtp, StreamId, StreamStatistics, Suite};
+pub use mixer_media::{
+    Clip, Codec, Frame, Keying, Levels, Remote, RoomKey, Rtcp, Srtp, StreamId, StreamStatistics, Suite,
+};
 use rand_core::RngCore;
 use tokio::sync::mpsc;
 
@@ -190,6 +192,11 @@ impl Engine {
     /// Stops what plays; it is not reported as played.
     pub fn hush(&self, stream: StreamId) {
         self.tell(Command::Hush(stream));
+    }
+
+    /// What is done to the voice of this stream from here on before others hear it.
+    pub fn level(&self, stream: StreamId, levels: Levels) {
+        self.tell(Command::Level(stream, levels));
     }
 
     /// From here on the stream hears and is heard in this room. Music stops; a prompt is played to its end first.

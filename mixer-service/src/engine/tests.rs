@@ -229,6 +229,21 @@ fn keys_prompts_and_farewell_are_reported_in_their_order() {
 }
 
 #[test]
+fn a_voice_is_shaped_where_that_is_asked_for() {
+    let ((ours, _reports), (telephones, _theirs)) = (engine(), engine());
+    let [talker, listener] = [0, 1].map(|n| call(&ours, &telephones, n));
+    [talker, listener].into_iter().for_each(|id| ours.join(id, RoomKey(1)));
+    // Noise of −65 dB that never rests: a gate that has heard a second of it shuts it out.
+    telephones.music(talker, Clip::new(Tone::new(700.0, -62.0).take(8000)));
+    let mut ear = telephones.listen(listener);
+    let before = pitch_level_db(&listen_for(&mut ear, 60)[30 * FRAME_SAMPLES..], 700.0);
+    ours.level(talker, Levels { normalise: false, gate: true });
+    let after = pitch_level_db(&listen_for(&mut ear, 100)[60 * FRAME_SAMPLES..], 700.0);
+    println!("{before:.1} dB, behind the gate {after:.1} dB");
+    assert!(before > -65.0 && after < -80.0);
+}
+
+#[test]
 fn a_key_of_signalling_is_told_once() {
     let ((ours, mut reports), (telephones, _theirs)) = (engine(), engine());
     let id = call(&ours, &telephones, 1);

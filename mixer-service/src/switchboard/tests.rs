@@ -139,6 +139,7 @@ fn short(action: &Action) -> String {
         Action::Play { .. } => "play".into(),
         Action::Hush(_) => "hush".into(),
         Action::Music(_) => "music".into(),
+        Action::Level(stream, levels) => format!("level {} {} {}", stream.0, levels.normalise, levels.gate),
         Action::Join(stream, room) => format!("join {} {}", stream.0, room.0),
         Action::Leave(stream) => format!("leave {}", stream.0),
         Action::PlayToRoom { room, .. } => format!("play to room {}", room.0),
@@ -172,6 +173,25 @@ fn a_known_number_is_answered_greeted_and_joined() {
     assert!(has(&done, &["answer", "connect", "play", "join 1 1"]), "{done:?}");
     assert!(has(&done, &["tell joined 1"]), "{done:?}");
     assert_eq!(world.board.conferences()[0].participants.len(), 1);
+}
+
+#[test]
+fn what_the_settings_want_done_to_voices_is_done_in_conferences_and_at_once() {
+    let with = |media: &str| {
+        let text = format!("{SETTINGS}[media]\n{media}");
+        Happened::Settings(Arc::new(Settings::read(Path::new("/etc/dialroom.toml"), &text).unwrap()))
+    };
+    let mut world = World::new();
+    assert!(!world.call(1, BERND, "88").iter().any(|done| done.starts_with("level")), "nothing unless asked for");
+    world.call(2, GUEST, "88");
+    let done = world.happens(with("noise_gate = true\n"));
+    assert_eq!(done, ["level 1 false true"], "who is at the door is not heard by anybody");
+    assert!(has(&world.keys(2, "4711#482915#"), &["level 2 false true", "join 2 1"]));
+    assert!(world.happens(with("noise_gate = true\ndscp = 34\n")).is_empty());
+    let done = world.happens(with("normalize_levels = true\n"));
+    assert_eq!(done, ["level 1 true false", "level 2 true false"]);
+    let done = world.happens(with(""));
+    assert_eq!(done, ["level 1 false false", "level 2 false false"]);
 }
 
 #[test]

@@ -179,3 +179,17 @@ fn signalling_has_its_defaults_and_its_addresses() {
     assert_eq!(sip.advertised.instead_of("10.0.0.1".parse().unwrap()).to_string(), "203.0.113.5");
     assert_eq!(sip.advertised.instead_of("fd00::1".parse().unwrap()).to_string(), "2001:db8::5");
 }
+
+#[test]
+fn what_is_done_to_voices_is_asked_for() {
+    let text = "[media]\nnormalize_levels = true\nnoise_gate = true\n";
+    let media = Settings::read(Path::new("/etc/dialroom.toml"), text).unwrap().media;
+    assert!(media.normalize_levels && media.noise_gate);
+    check(
+        "[media]\nnoise_gate = \"on\"\nnormalise_levels = true\n",
+        &[
+            "dialroom.toml:2: media.noise_gate: write true or false",
+            "dialroom.toml:3: media.normalise_levels: is no setting of Dialroom; did you mean \"normalize_levels\"?",
+        ],
+    );
+}

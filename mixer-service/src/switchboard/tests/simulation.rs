@@ -173,7 +173,11 @@ impl History {
                 self.is_connected(stream);
                 self.on_the_way.push(Happened::Sound(Report::Played(stream, playback)));
             }
-            Action::Music(stream) | Action::Hush(stream) | Action::Leave(stream) | Action::Join(stream, _) => {
+            Action::Music(stream)
+            | Action::Hush(stream)
+            | Action::Leave(stream)
+            | Action::Level(stream, _)
+            | Action::Join(stream, _) => {
                 self.is_connected(stream);
             }
             Action::Close { stream, after_playback } => {
