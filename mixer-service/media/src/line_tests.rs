@@ -7,8 +7,10 @@
 )]
 
 use super::*;
+use crate::codec::Encoder;
 use crate::outbound::scramble;
-use crate::{BEAT, Codec, G711, level_dbov, some_instant};
+use crate::resample::Doubler;
+use crate::{BEAT, Codec, WIDE_SAMPLES, level_dbov, some_instant};
 
 /// Something like speech: vowels at a pitch that wanders, softer and louder, with pauses of a third of a second.
 fn speech(seconds: usize) -> Vec<i16> {
@@ -29,6 +31,7 @@ fn speech(seconds: usize) -> Vec<i16> {
 /// What a line does.
 #[derive(Clone, Copy, Debug)]
 struct Line {
+    codec: Codec,
     /// How much faster the far end's clock is than ours, in parts of a million.
     drift_ppm: f64,
     /// Packets come up to so much later than the fastest, evenly spread.
@@ -40,7 +43,8 @@ struct Line {
     seed: u64,
 }
 
-const STEADY: Line = Line { drift_ppm: 0.0, sway_ms: 0.0, loss_percent: 0, phase_ms: 7.0, seconds: 60, seed: 1 };
+const STEADY: Line =
+    Line { codec: Codec::MuLaw, drift_ppm: 0.0, sway_ms: 0.0, loss_percent: 0, phase_ms: 7.0, seconds: 60, seed: 1 };
 
 /// What came of it.
 #[derive(Debug)]
@@ -60,20 +64,29 @@ impl Outcome {
 }
 
 impl Line {
+    /// Twenty seconds of speech in packets.
+    fn payloads(self) -> Vec<[u8; FRAME_SAMPLES]> {
+        let (mut doubler, mut encoder) = (Doubler::default(), Encoder::new(self.codec));
+        let packet = |frame: &Frame| {
+            let mut payload = [0; FRAME_SAMPLES];
+            match self.codec.law() {
+                Some(law) => law.encode(frame, &mut payload),
+                None => {
+                    let mut wide = [0; WIDE_SAMPLES];
+                    doubler.raise(frame, &mut wide);
+                    encoder.encode(&wide, &mut payload);
+                }
+            }
+            payload
+        };
+        speech(20).as_chunks::<FRAME_SAMPLES>().0.iter().map(packet).collect()
+    }
+
     fn run(self) -> Outcome {
         let start = some_instant();
-        let remote = Remote::plain(([127, 0, 0, 1], 4000).into(), Codec::MuLaw);
+        let remote = Remote::plain(([127, 0, 0, 1], 4000).into(), self.codec);
         let mut inbound = Inbound::new(start, remote, 1);
-        let payloads: Vec<_> = speech(20)
-            .as_chunks::<FRAME_SAMPLES>()
-            .0
-            .iter()
-            .map(|frame| {
-                let mut payload = [0; FRAME_SAMPLES];
-                G711::MuLaw.encode(frame, &mut payload);
-                payload
-            })
-            .collect();
+        let payloads = self.payloads();
         let sent_at = |n: u64| self.phase_ms + n as f64 * 20.0 / (1.0 + self.drift_ppm / 1e6);
         let arrives_at = |n: u64| {
             let sway = scramble(self.seed ^ n) % 10_000;
@@ -94,15 +107,28 @@ impl Line {
             for (at_ms, n) in coming.drain(..here).filter(|(_, n)| !lost(*n)) {
                 let payload = &payloads[n as usize % payloads.len()];
                 let (sequence, timestamp) = (n as u16, (n * 160) as u32);
-                let packet = Packet { marker: false, payload_type: 0, sequence, timestamp, ssrc: 1, payload };
+                let packet = Packet {
+                    marker: false,
+                    payload_type: self.codec.usual_payload_type(),
+                    sequence,
+                    timestamp,
+                    ssrc: 1,
+                    payload,
+                };
                 inbound.receive(start + Duration::from_nanos((at_ms * 1e6) as u64), &packet);
             }
-            let ready = inbound.ready.len() as f64;
+            let ready = inbound.ready.len() as f64 / inbound.ratio() as f64;
             // What this beat's frame begins with, in samples of the far end.
             let position = inbound.buffer.position().map(|next| f64::from(next) - ready);
-            let mut frame = [0; FRAME_SAMPLES];
-            inbound.frame(start + BEAT * beat as u32, &mut frame);
-            heard.extend(frame);
+            let (mut frame, due) = ([0; FRAME_SAMPLES], start + BEAT * beat as u32);
+            if self.codec.is_wide() {
+                let mut wide = [0; WIDE_SAMPLES];
+                inbound.frame_wide(due, &mut frame, &mut wide);
+                heard.extend(wide);
+            } else {
+                inbound.frame(due, &mut frame);
+                heard.extend(frame);
+            }
             if let (Some(position), true) = (position, beat > 50) {
                 delays_ms.push(due_ms - sent_at(0) - position / 8.0 / (1.0 + self.drift_ppm / 1e6));
             }
@@ -123,6 +149,26 @@ fn an_hour_of_a_clock_that_drifts_has_no_slip_and_a_steady_depth() {
         assert_eq!((outcome.statistics.frames_concealed, outcome.statistics.packets_late), (0, 0), "{drift_ppm} ppm");
         assert!(least > 0.0 && most < 45.0, "{drift_ppm} ppm: {least} to {most} ms");
         assert!(change.abs() < 0.1, "{drift_ppm} ppm: {change} dB");
+    }
+}
+
+#[test]
+fn wideband_follows_a_clock_that_drifts_and_a_line_that_sways_as_telephones_do() {
+    let wide = |line: Line| Line { codec: Codec::G722, seconds: 600, ..line }.run();
+    let level = level_dbov(&wide(STEADY).heard[16_000..]);
+    for drift_ppm in [-200.0, 200.0] {
+        let outcome = wide(Line { drift_ppm, ..STEADY });
+        let (least, most) = (outcome.percentile(0.0), outcome.percentile(1.0));
+        let change = level_dbov(&outcome.heard[16_000..]) - level;
+        println!("{drift_ppm:+} ppm: {least:.1} to {most:.1} ms deep, level {change:+.3} dB");
+        assert_eq!((outcome.statistics.frames_concealed, outcome.statistics.packets_late), (0, 0), "{drift_ppm} ppm");
+        assert!(least > 0.0 && most < 45.0 && change.abs() < 0.1, "{drift_ppm} ppm");
+    }
+    for sway_ms in [20.0, 60.0] {
+        let outcome = wide(Line { sway_ms, seed: 7, ..STEADY });
+        let (p95, concealed) = (outcome.percentile(0.95), outcome.statistics.frames_concealed);
+        println!("{sway_ms} ms of sway: p95 {p95:.1} ms, {concealed} of 30000 concealed");
+        assert!(p95 <= sway_ms * 0.99 + 22.0 && concealed <= 900);
     }
 }
 
