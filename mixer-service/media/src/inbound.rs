@@ -289,43 +289,40 @@ impl Inbound {
         self.gather(N);
         self.adapt(N);
         let (voiced, concealed) = self.ready.take(frame);
-        self.buffer.leave(self.ready.len() / self.ratio());
+        self.buffer.leave(self.ready.counted(self.ready.len()));
         self.counts.frames_concealed += u64::from(concealed);
         Played { voiced, concealed }
     }
 
-    /// Samples of sound for each that the buffer counts.
-    fn ratio(&self) -> usize {
-        self.remote.codec.samples_per_ms() / PER_MS
-    }
-
     /// Decodes or makes up, until so many samples of sound are ready.
     fn gather(&mut self, len: usize) {
-        let ratio = self.ratio();
         while self.ready.len() < len {
-            let wanted = self.ready.wanted(len) / ratio;
+            let wanted = self.ready.wanted(len);
             let (len, kind) = match self.buffer.next_piece(wanted, GAP_MAX_MS * PER_MS) {
                 Piece::Sound(sound) => {
-                    let room = self.ready.room(sound.len * ratio);
+                    let len = self.ready.sounding(sound.len);
+                    let room = self.ready.room(len);
                     let decoded = self.decoder.decode(sound, room);
                     room[decoded..].fill(0);
                     self.concealment.heard(room);
-                    (sound.len * ratio, Kind::Voice)
+                    (len, Kind::Voice)
                 }
                 Piece::Missing(len, next) if !self.resting => {
-                    let room = self.ready.room(len * ratio);
+                    let len = self.ready.sounding(len);
+                    let room = self.ready.room(len);
                     conceal(&mut self.decoder, &mut self.concealment, next, room);
                     self.buffer.missed();
-                    (len * ratio, Kind::MadeUp)
+                    (len, Kind::MadeUp)
                 }
                 Piece::Missing(len, _) | Piece::Pause(len) => {
-                    let room = self.ready.room(len * ratio);
+                    let len = self.ready.sounding(len);
+                    let room = self.ready.room(len);
                     if self.resting {
                         self.noise.fill(room);
                     } else {
                         room.fill(0);
                     }
-                    (len * ratio, Kind::Rest)
+                    (len, Kind::Rest)
                 }
             };
             self.ready.added(len, kind);
@@ -339,13 +336,12 @@ impl Inbound {
         if wanted == 0 || self.unchanged > 0 {
             return;
         }
-        let ratio = self.ratio();
         let asked = usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX);
-        let most = asked.saturating_mul(ratio).min(change_max(PER_MS * ratio));
+        let most = self.ready.sounding(asked.min(change_max(PER_MS)));
         let by = if wanted > 0 {
             self.ready.stretch(most)
         } else {
-            if !self.buffer.has(self.ready.wanted(frame + most) / ratio) {
+            if !self.buffer.has(self.ready.wanted(frame + most)) {
                 return;
             }
             self.gather(frame + most);
@@ -354,7 +350,7 @@ impl Inbound {
         if by == 0 {
             self.unchanged = UNCHANGED_BEATS;
         }
-        let by = i32::try_from(by / ratio).unwrap_or(0);
+        let by = i32::try_from(self.ready.counted(by)).unwrap_or(0);
         self.buffer.changed(by * wanted.signum());
     }
 }

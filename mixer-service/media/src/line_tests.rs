@@ -117,7 +117,7 @@ impl Line {
                 };
                 inbound.receive(start + Duration::from_nanos((at_ms * 1e6) as u64), &packet);
             }
-            let ready = inbound.ready.len() as f64 / inbound.ratio() as f64;
+            let ready = inbound.ready.counted(inbound.ready.len()) as f64;
             // What this beat's frame begins with, in samples of the far end.
             let position = inbound.buffer.position().map(|next| f64::from(next) - ready);
             let (mut frame, due) = ([0; FRAME_SAMPLES], start + BEAT * beat as u32);

@@ -5,6 +5,8 @@ use crate::gap::GAP_MAX_MS;
 use crate::time_scale;
 
 const FRAME_MS: usize = 20;
+/// Samples of 8 kHz in a millisecond.
+const PER_MS: usize = 8;
 /// A frame, a gap that was led over, and what one stretch adds; and what rounding up to 2.5 ms leaves over.
 const CAPACITY_MS: usize = FRAME_MS + GAP_MAX_MS + 2 * CYCLE_MAX_MS + 3;
 
@@ -12,6 +14,8 @@ const CAPACITY_MS: usize = FRAME_MS + GAP_MAX_MS + 2 * CYCLE_MAX_MS + 3;
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
     per_ms: usize,
+    /// 0 at 8 kHz, 1 at 16: so many times a count of samples is doubled.
+    octave: u32,
     samples: Vec<i16>,
     len: usize,
     /// So many from the beginning hold a voice somewhere, and something made up.
@@ -33,7 +37,8 @@ pub(crate) enum Kind {
 impl Ready {
     /// For sound of so many samples a millisecond, 8 or 16. This and nothing later allocates.
     pub(crate) fn new(per_ms: usize) -> Self {
-        Self { per_ms, samples: vec![0; CAPACITY_MS * per_ms], len: 0, voiced: 0, concealed: 0 }
+        let octave = u32::from(per_ms > PER_MS);
+        Self { per_ms, octave, samples: vec![0; CAPACITY_MS * per_ms], len: 0, voiced: 0, concealed: 0 }
     }
 
     fn frame_samples(&self) -> usize {
@@ -44,9 +49,20 @@ impl Ready {
         self.len
     }
 
-    /// Samples until there is a frame, in whole steps of 2.5 ms, in which packets and what codecs make up are counted.
+    /// Samples of 8 kHz until there are `len` of sound, in whole steps of 2.5 ms, in which packets and what codecs make up are
+    /// counted.
     pub(crate) fn wanted(&self, len: usize) -> usize {
-        len.saturating_sub(self.len).next_multiple_of(self.per_ms * 5 / 2)
+        self.counted(len.saturating_sub(self.len) + (1 << self.octave) - 1).next_multiple_of(PER_MS * 5 / 2)
+    }
+
+    /// Samples of sound as samples of 8 kHz, a half one cut off.
+    pub(crate) fn counted(&self, samples: usize) -> usize {
+        samples >> self.octave
+    }
+
+    /// Samples of 8 kHz as samples of sound.
+    pub(crate) fn sounding(&self, samples: usize) -> usize {
+        samples << self.octave
     }
 
     /// Room for so many samples at the end, to be filled, and counted with [`added`](Self::added).
