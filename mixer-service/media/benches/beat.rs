@@ -16,13 +16,15 @@ const NEAR: ([u8; 4], u16) = ([127, 0, 0, 1], 4000);
 const FAR: ([u8; 4], u16) = ([127, 0, 0, 1], 5000);
 const SILENT: StreamId = StreamId(0);
 
-/// One room and who is in it.
+/// Rooms and who is in them.
 #[derive(Clone, Copy)]
 struct Case {
     codec: Codec,
     suite: Option<Suite>,
     legs: u64,
-    /// So many of the legs speak, at this level.
+    /// Rooms that they are in, one after the other.
+    rooms: u64,
+    /// So many of each room speak, at this level.
     speakers: u64,
     level_db: f64,
     beats: usize,
@@ -31,7 +33,7 @@ struct Case {
 impl Case {
     /// A room with one who speaks.
     fn listening(codec: Codec, legs: u64) -> Self {
-        Self { codec, suite: None, legs, speakers: 1, level_db: -12.0, beats: 100 }
+        Self { codec, suite: None, legs, rooms: 1, speakers: 1, level_db: -12.0, beats: 100 }
     }
 
     fn remote(&self, address: SocketAddr) -> Remote {
@@ -82,7 +84,8 @@ impl Case {
             let id = StreamId(n);
             bridge.handle(now, Input::Command(Command::Open(id)));
             bridge.handle(now, Input::Command(Command::Connect(id, self.remote(FAR.into()))));
-            bridge.handle(now, Input::Command(Command::Join(id, RoomKey(1))));
+            bridge.handle(now, Input::Command(Command::Join(id, RoomKey(n % self.rooms))));
+            let n = n / self.rooms;
             let voice = if n < self.speakers { 1 + usize::try_from(n).unwrap_or(0) % (packets.len() - 1) } else { 0 };
             legs.push((id, &packets[voice][..]));
         }
@@ -118,14 +121,23 @@ struct World<'a> {
 impl World<'_> {
     /// One beat of the room; `false` when there are no more packets.
     fn beat(&mut self) -> bool {
-        for (id, sent) in &self.legs {
-            let Some(datagram) = sent.get(self.turn) else { return false };
-            self.bridge.handle(self.now, Input::Datagram(*id, FAR.into(), datagram));
-        }
-        self.turn += 1;
+        let arrival = self.now;
         self.now += BEAT;
         self.bridge.handle(self.now, Input::Beat);
-        while !matches!(self.bridge.poll(), Output::Wait(_)) {}
+        loop {
+            match self.bridge.poll() {
+                Output::Take(StreamId(n)) => {
+                    let sent = usize::try_from(n).ok().and_then(|n| self.legs.get(n));
+                    let Some((id, datagram)) = sent.and_then(|(id, sent)| Some((id, sent.get(self.turn)?))) else {
+                        return false;
+                    };
+                    self.bridge.handle(arrival, Input::Datagram(*id, FAR.into(), datagram));
+                }
+                Output::Wait(_) => break,
+                _ => {}
+            }
+        }
+        self.turn += 1;
         true
     }
 }
@@ -136,6 +148,14 @@ fn codecs(criterion: &mut Criterion) {
             let name = format!("{codec:?} {}", suite.map_or_else(|| "in clear".into(), |suite| format!("{suite:?}")));
             Case { suite, beats: 200, ..Case::listening(codec, 20) }.run(criterion, "a room of 20", name);
         }
+    }
+}
+
+/// As `dialroom bench` loads a mixer, without the kernel's share.
+fn conferences(criterion: &mut Criterion) {
+    for (legs, rooms) in [(5, 1), (1000, 200), (1000, 1)] {
+        let case = Case { rooms, speakers: 3, ..Case::listening(Codec::ALaw, legs) };
+        case.run(criterion, "three speak in each room", format!("{legs} legs in {rooms}"));
     }
 }
 
@@ -160,5 +180,5 @@ fn loudness(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, codecs, listeners, loudness);
+criterion_group!(benches, conferences, codecs, listeners, loudness);
 criterion_main!(benches);

@@ -4,6 +4,7 @@
 //! drains [`Bridge::poll`] after every [`Bridge::handle`]; so what waits there is never more than one input makes.
 
 mod moving;
+mod round;
 mod wideband;
 
 use std::collections::{HashMap, VecDeque};
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub use moving::Moving;
+use round::Round;
 
 use crate::ear::Ear;
 use crate::levels::{Leveller, Levels};
@@ -19,7 +21,6 @@ use crate::outbound::scramble;
 use crate::playback::Playback;
 use crate::room::Room;
 use crate::stream::{Farewell, Stream};
-use crate::talkers::Voice;
 use crate::{BEAT, Clip, DATAGRAM_MAX, Frame, Remote, StreamStatistics};
 
 /// Streams at once; a further one is closed as soon as it opens. Beyond what one core carries.
@@ -84,6 +85,9 @@ pub enum Input<'a> {
 /// What a bridge wants done, or tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output<'a> {
+    /// Hand in, before the next poll, what has come for this stream: its turn on this beat is now. Whatever is handed in later
+    /// waits for the next beat.
+    Take(StreamId),
     /// Send this datagram.
     Send(StreamId, SocketAddr, &'a [u8]),
     /// Send this datagram from the port of the stream's reports, if it has one.
@@ -116,8 +120,12 @@ pub struct Bridge {
     farewell: Option<Farewell>,
     /// Room to decrypt a datagram in.
     scratch: Box<[u8; DATAGRAM_MAX]>,
-    /// Next packet to hand out after a beat: slot and number.
-    sending: (usize, usize),
+    /// Slots of those who are in no room.
+    alone: Vec<usize>,
+    /// Those who close after what plays.
+    closing: Vec<StreamId>,
+    /// The beat that goes on.
+    round: Option<Round>,
     next_beat: Option<Instant>,
     beats_skipped: u64,
     seed: u64,
@@ -162,7 +170,9 @@ impl Bridge {
             farewells: VecDeque::new(),
             farewell: None,
             scratch: Box::new([0; DATAGRAM_MAX]),
-            sending: (usize::MAX, 0),
+            alone: Vec::new(),
+            closing: Vec::new(),
+            round: None,
             next_beat: None,
             beats_skipped: 0,
             seed,
@@ -204,17 +214,7 @@ impl Bridge {
         if let Some(told) = self.told.pop_front() {
             return told;
         }
-        let (mut slot, mut packet) = self.sending;
-        while slot < self.streams.len() {
-            if self.streams[slot].as_ref().is_some_and(|stream| stream.packet(packet).is_some()) {
-                self.sending = (slot, packet + 1);
-                let packet = self.streams[slot].as_ref().and_then(|stream| stream.packet(packet));
-                return packet.unwrap_or(Output::Wait(self.next_beat));
-            }
-            (slot, packet) = (slot + 1, 0);
-        }
-        self.sending = (usize::MAX, 0);
-        Output::Wait(self.next_beat)
+        self.go_round()
     }
 
     /// What a stream received on the last beat, noise and silence included.
@@ -284,8 +284,9 @@ impl Bridge {
                 }
             }
             Command::Close(id, true) => {
-                if let Some(stream) = self.stream(id) {
-                    stream.closing.get_or_insert(now + FAREWELL_MAX);
+                if let Some(stream) = self.stream(id).filter(|stream| stream.closing.is_none()) {
+                    stream.closing = Some(now + FAREWELL_MAX);
+                    self.closing.push(id);
                 }
             }
         }
@@ -300,8 +301,15 @@ impl Bridge {
             return;
         }
         self.next_beat.get_or_insert(now + BEAT);
-        let slot = place(&mut self.streams, Stream::new(id));
+        self.seat(Stream::new(id));
+    }
+
+    /// Gives a stream a place, as one of those who are in no room.
+    fn seat(&mut self, stream: Stream) {
+        let id = stream.id;
+        let slot = place(&mut self.streams, stream);
         self.by_stream.insert(id, slot);
+        self.alone.push(slot);
     }
 
     fn play(&mut self, id: StreamId, playback: Playback, number: Option<u64>) {
@@ -328,6 +336,7 @@ impl Bridge {
         if let (Some(stream), Some(room)) = (&mut self.streams[slot], &mut self.rooms[room_slot]) {
             stream.room = Some((key, room_slot));
             stream.join();
+            self.alone.retain(|&alone| alone != slot);
             room.members.push(slot);
             let (room, codec) = (stream.room, stream.wire.as_ref().map(|wire| wire.remote().codec));
             if let Some(codec) = codec {
@@ -349,6 +358,7 @@ impl Bridge {
                 self.by_room.remove(&key);
             }
         }
+        self.alone.push(slot);
         self.narrow(room_slot);
     }
 
@@ -358,6 +368,7 @@ impl Bridge {
             stream.ear = Ear::default();
         }
         self.leave(slot);
+        self.alone.retain(|&alone| alone != slot);
         if let Some(mut stream) = self.streams[slot].take() {
             self.farewells.extend(stream.farewell(now));
             self.by_stream.remove(&stream.id);
@@ -383,45 +394,29 @@ impl Bridge {
     fn beat(&mut self, now: Instant) {
         self.next_beat = Some(now + BEAT);
         self.close_who_may_go(now);
-        for room in self.rooms.iter_mut().flatten() {
-            room.begin();
-        }
-        for (slot, stream) in self.streams.iter_mut().enumerate() {
-            let Some(stream) = stream else { continue };
-            if let (Some(level), Some((_, room))) = (stream.listen(now, &mut self.told), stream.room)
-                && let Some(room) = &mut self.rooms[room]
-            {
-                room.talkers.offer(slot, level);
-            }
-        }
-        for room in self.rooms.iter_mut().flatten() {
-            for Voice { slot, entry } in room.talkers.choose() {
-                if let Some(stream) = &mut self.streams[slot] {
-                    stream.mixed = Some(entry);
-                    room.add(&stream.voice, entry);
-                    if let Some(wide) = &mut room.wide {
-                        wide.add(&stream.voice, stream.wide.as_ref().map(|end| &end.voice), entry);
-                    }
-                }
-            }
-            room.finish();
-        }
-        for stream in self.streams.iter_mut().flatten() {
-            let room = stream.room.and_then(|(_, room)| self.rooms[room].as_deref_mut());
-            stream.speak(now, room, &mut self.told);
-        }
-        self.sending = (0, 0);
+        self.begin_round(now);
     }
 
     fn close_who_may_go(&mut self, now: Instant) {
-        for slot in 0..self.streams.len() {
-            let Some(stream) = &self.streams[slot] else { continue };
-            let Some(deadline) = stream.closing else { continue };
-            let room = stream.room.and_then(|(_, room)| self.rooms[room].as_ref());
-            if now >= deadline || stream.is_done() && room.is_none_or(|room| room.is_quiet()) {
-                self.close(now, slot);
+        let mut n = 0;
+        while let Some(&id) = self.closing.get(n) {
+            match self.by_stream.get(&id) {
+                Some(&slot) if !self.may_go(now, slot) => n += 1,
+                gone_or_done => {
+                    let slot = gone_or_done.copied();
+                    self.closing.swap_remove(n);
+                    slot.into_iter().for_each(|slot| self.close(now, slot));
+                }
             }
         }
+    }
+
+    /// Whether one who closes after what plays has heard it.
+    fn may_go(&self, now: Instant, slot: usize) -> bool {
+        let Some(stream) = &self.streams[slot] else { return true };
+        let Some(deadline) = stream.closing else { return false };
+        let room = stream.room.and_then(|(_, room)| self.rooms[room].as_ref());
+        now >= deadline || stream.is_done() && room.is_none_or(|room| room.is_quiet())
     }
 
     fn stream(&mut self, id: StreamId) -> Option<&mut Stream> {

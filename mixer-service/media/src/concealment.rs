@@ -28,6 +28,8 @@ const CROSSFADE_MS: usize = 6;
 /// A step from the last real sample to the first repeated one is smoothed over so long.
 const SMOOTHED_MS: usize = 2;
 
+/// So often the history fits into the room that it is written to.
+const HISTORIES: usize = 4;
 /// At most 16 samples in a millisecond.
 const CROSSFADE_MAX: usize = CROSSFADE_MS * 16;
 
@@ -35,8 +37,9 @@ const CROSSFADE_MAX: usize = CROSSFADE_MS * 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Concealment {
     per_ms: usize,
-    /// What was played last, made up or not.
+    /// What was played last, made up or not, is the end of what is written here; the rest is room to write on.
     history: Vec<i16>,
+    written: usize,
     /// The history as it was when the gap began.
     source: Vec<i16>,
     going_on: GoingOn,
@@ -61,8 +64,9 @@ pub(crate) struct GoingOn {
 impl Concealment {
     /// For sound of so many samples a millisecond, 8 or 16. This and nothing later allocates.
     pub(crate) fn new(per_ms: usize) -> Self {
-        let silence = vec![0; HISTORY_MS * per_ms];
-        Self { per_ms, history: silence.clone(), source: silence, going_on: GoingOn::default() }
+        let len = HISTORY_MS * per_ms;
+        let history = vec![0; len * HISTORIES];
+        Self { per_ms, history, written: len, source: vec![0; len], going_on: GoingOn::default() }
     }
 
     pub(crate) fn per_ms(&self) -> usize {
@@ -107,7 +111,8 @@ impl Concealment {
         if self.going_on.made_up > 0 {
             return;
         }
-        self.source.copy_from_slice(&self.history);
+        let from = self.written - self.source.len();
+        self.source.copy_from_slice(&self.history[from..self.written]);
         let cycles = CYCLE_MIN_TENTHS_MS * self.per_ms / 10..=CYCLE_MAX_MS * self.per_ms;
         let pitch = pitch::of_the_end(&self.source, cycles, COMPARED_MS * self.per_ms);
         let back = |distance: usize| f32::from(self.source[self.source.len() - distance]);
@@ -124,10 +129,15 @@ impl Concealment {
     }
 
     fn remember(&mut self, samples: &[i16]) {
-        let len = self.history.len();
+        let len = self.source.len();
         let samples = &samples[samples.len().saturating_sub(len)..];
-        self.history.copy_within(samples.len().., 0);
-        self.history[len - samples.len()..].copy_from_slice(samples);
+        if self.written + samples.len() > self.history.len() {
+            // What is remembered goes back to the beginning: seldom, for each beat would copy more than it brings.
+            self.history.copy_within(self.written - len..self.written, 0);
+            self.written = len;
+        }
+        self.history[self.written..self.written + samples.len()].copy_from_slice(samples);
+        self.written += samples.len();
     }
 }
 

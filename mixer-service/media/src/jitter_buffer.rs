@@ -82,6 +82,8 @@ impl<'a> Sound<'a> {
 #[derive(Debug)]
 pub(crate) struct JitterBuffer {
     slots: Vec<Slot>,
+    /// Which of them hold a packet: a bit each, so that the empty ones are not looked at.
+    held: Held,
     /// What the slots hold, `payload_max` bytes each.
     payloads: Vec<u8>,
     payload_max: usize,
@@ -100,12 +102,40 @@ pub(crate) struct JitterBuffer {
 
 #[derive(Clone, Debug)]
 struct Slot {
-    held: bool,
     timestamp: u32,
     /// Samples it plays.
     len: u16,
     /// Bytes it has.
     bytes: u16,
+}
+
+/// The slots with a packet; as an iterator, their numbers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held(u32);
+
+const _: () = assert!(SLOTS == u32::BITS as usize, "a bit for each slot");
+
+impl Held {
+    /// The first slot that is free, which is so no more.
+    fn take_free(&mut self) -> Option<usize> {
+        let free = self.0.trailing_ones();
+        self.0 |= 1_u32.checked_shl(free)?;
+        Some(free as usize)
+    }
+
+    fn give_back(&mut self, index: usize) {
+        self.0 &= !(1 << index);
+    }
+}
+
+impl Iterator for Held {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let first = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (first < u32::BITS).then_some(first as usize)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +151,8 @@ impl JitterBuffer {
     #[must_use]
     pub(crate) fn new(now: Instant, payload_max: usize) -> Self {
         Self {
-            slots: vec![Slot { held: false, timestamp: 0, len: 0, bytes: 0 }; SLOTS],
+            slots: vec![Slot { timestamp: 0, len: 0, bytes: 0 }; SLOTS],
+            held: Held::default(),
             payloads: vec![0; SLOTS * payload_max],
             payload_max,
             playout: Playout::Waiting,
@@ -141,7 +172,7 @@ impl JitterBuffer {
 
     /// Forgets all packets: another sender begins. The depth learned stays.
     pub(crate) fn restart(&mut self) {
-        self.slots.iter_mut().for_each(|slot| slot.held = false);
+        self.held = Held::default();
         self.playout = Playout::Waiting;
         self.depth.restart();
     }
@@ -189,20 +220,23 @@ impl JitterBuffer {
         let Playout::Playing { next, starved, leading } = self.playout else { return Piece::Pause(wanted) };
         let (mut gap, mut behind) = (i32::MAX, None);
         let mut found = None;
-        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.held) {
+        for index in self.held {
+            let slot = &self.slots[index];
             let ahead = distance(next, slot.timestamp);
             if ahead > 0 {
                 (gap, behind) = if ahead < gap { (ahead, Some(index)) } else { (gap, behind) };
             } else if ahead + i32::from(slot.len) > 0 {
                 found = Some((index, ahead.unsigned_abs() as usize));
             } else {
-                slot.held = false;
+                self.held.give_back(index);
             }
         }
         if let Some((index, offset)) = found {
-            let slot = &mut self.slots[index];
+            let slot = &self.slots[index];
             let len = wanted.min(usize::from(slot.len) - offset);
-            slot.held = offset + len < usize::from(slot.len);
+            if offset + len == usize::from(slot.len) {
+                self.held.give_back(index);
+            }
             self.playout = Playout::Playing { next: next.wrapping_add(len_u32(len)), starved: 0, leading: false };
             let timestamp = slot.timestamp;
             return Piece::Sound(Sound { timestamp, payload: self.payload(index), offset, len });
@@ -241,7 +275,8 @@ impl JitterBuffer {
     /// Whether the next so many samples are here.
     pub(crate) fn has(&self, len: usize) -> bool {
         let Playout::Playing { next, .. } = self.playout else { return false };
-        let held = self.slots.iter().filter(|slot| slot.held).map(|slot| {
+        let held = self.held.map(|index| {
+            let slot = &self.slots[index];
             let ahead = distance(next, slot.timestamp);
             let end = ahead + i32::from(slot.len);
             usize::try_from(end).unwrap_or(0).min(len) - usize::try_from(ahead).unwrap_or(0).min(len)
@@ -285,13 +320,13 @@ impl JitterBuffer {
     }
 
     fn hold(&mut self, timestamp: u32, len: u16, payload: &[u8]) -> Inserted {
-        if self.slots.iter().any(|slot| slot.held && slot.timestamp == timestamp) {
+        if { self.held }.any(|index| self.slots[index].timestamp == timestamp) {
             return Inserted::Duplicate;
         }
-        // All full can only be a flood of tiny packets; the newcomer gives way.
-        let Some(index) = self.slots.iter().position(|slot| !slot.held) else { return Inserted::Late };
         let Ok(bytes) = u16::try_from(payload.len()) else { return Inserted::Refused };
-        self.slots[index] = Slot { held: true, timestamp, len, bytes };
+        // All full can only be a flood of tiny packets; the newcomer gives way.
+        let Some(index) = self.held.take_free() else { return Inserted::Late };
+        self.slots[index] = Slot { timestamp, len, bytes };
         let start = index * self.payload_max;
         self.payloads[start..start + payload.len()].copy_from_slice(payload);
         Inserted::Taken

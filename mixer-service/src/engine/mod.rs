@@ -8,6 +8,7 @@ mod places;
 mod ports;
 mod shared;
 mod socket;
+mod way;
 mod worker;
 
 #[cfg(test)]

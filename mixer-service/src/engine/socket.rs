@@ -54,6 +54,11 @@ impl Mailbox {
         self.clocks = Some((now, wall));
     }
 
+    /// How long before the clocks were read that was.
+    pub(super) fn age(&self, arrival: Instant) -> Duration {
+        self.clocks.map_or(Duration::ZERO, |(now, _)| now.saturating_duration_since(arrival))
+    }
+
     /// The next datagram, with the instant of its arrival and its source; `None` when there is none.
     #[cfg(target_os = "linux")]
     pub(super) fn take(&mut self, socket: &UdpSocket) -> Option<(Instant, SocketAddr, &[u8])> {
@@ -70,7 +75,7 @@ impl Mailbox {
         let mut arrival = now;
         for control in message.cmsgs().ok()? {
             if let ControlMessageOwned::ScmTimestampns(time) = control {
-                arrival = now.checked_sub(waited(wall, time.tv_sec(), time.tv_nsec()))?;
+                arrival = arrived(now, wall, time.tv_sec(), time.tv_nsec());
             }
         }
         let source = message.address.as_ref().and_then(address)?;
@@ -129,18 +134,17 @@ impl Batch {
         let mut without_time = false;
         if let Ok(messages) = recvmmsg(handle, &mut self.headers, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
             for message in messages {
-                let mut waited_for = None;
+                let mut arrival = None;
                 for control in message.cmsgs().into_iter().flatten() {
                     if let ControlMessageOwned::ScmTimestampns(time) = control {
-                        waited_for = Some(waited(wall, time.tv_sec(), time.tv_nsec()));
+                        arrival = Some(arrived(now, wall, time.tv_sec(), time.tv_nsec()));
                     }
                 }
-                without_time |= waited_for.is_none();
-                let arrival = now.checked_sub(waited_for.unwrap_or_default()).unwrap_or(now);
+                without_time |= arrival.is_none();
                 // One without a source cannot be; if it comes all the same, it counts as empty.
                 let source = message.address.as_ref().and_then(address);
                 let len = if source.is_some() { message.bytes } else { 0 };
-                self.taken.push((arrival, source.unwrap_or_else(|| ([0; 4], 0).into()), len));
+                self.taken.push((arrival.unwrap_or(now), source.unwrap_or_else(|| ([0; 4], 0).into()), len));
             }
         }
         if without_time {
@@ -252,13 +256,15 @@ impl Bundle {
     }
 }
 
-/// How long a datagram waited that arrived at this wall time.
+/// The instant of this wall time, where both clocks were read together; also a moment later than that, for a beat takes its
+/// time. Far from it a clock was set, and the datagram counts as just come.
 #[cfg(target_os = "linux")]
-fn waited(wall: DateTime<Utc>, seconds: i64, nanoseconds: i64) -> Duration {
-    let arrival =
-        u32::try_from(nanoseconds).ok().and_then(|nanoseconds| DateTime::from_timestamp(seconds, nanoseconds));
-    let waited = arrival.and_then(|arrival| (wall - arrival).to_std().ok());
-    waited.filter(|waited| *waited <= WAITED_MAX).unwrap_or_default()
+fn arrived(now: Instant, wall: DateTime<Utc>, seconds: i64, nanoseconds: i64) -> Instant {
+    let (read, nanos) = (wall.timestamp(), i64::from(wall.timestamp_subsec_nanos()));
+    let waited = read.saturating_sub(seconds).saturating_mul(1_000_000_000).saturating_add(nanos - nanoseconds);
+    let far = Duration::from_nanos(waited.unsigned_abs());
+    let arrival = if waited < 0 { now.checked_add(far) } else { now.checked_sub(far) };
+    arrival.filter(|_| far <= WAITED_MAX).unwrap_or(now)
 }
 
 #[cfg(target_os = "linux")]
@@ -272,10 +278,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_the_difference_of_the_walls_unless_the_clock_was_set() {
+    fn an_arrival_is_as_far_from_now_as_the_walls_say_unless_the_clock_was_set() {
+        let (now, ms) = (dialroom_host::Clock::real().instant(), Duration::from_millis);
         let wall = DateTime::from_timestamp(1_000, 30_000_000).unwrap();
-        assert_eq!(waited(wall, 1_000, 10_000_000), Duration::from_millis(20));
-        assert_eq!(waited(wall, 999, 0), Duration::ZERO, "longer than a datagram can wait");
-        assert_eq!(waited(wall, 2_000, 0), Duration::ZERO, "from the future");
+        assert_eq!(arrived(now, wall, 1_000, 10_000_000), now - ms(20));
+        assert_eq!(arrived(now, wall, 999, 990_000_000), now - ms(40), "in the second before");
+        assert_eq!(arrived(now, wall, 1_000, 33_000_000), now + ms(3), "while the beat went on");
+        assert_eq!(arrived(now, wall, 999, 0), now, "longer than a datagram can wait");
+        assert_eq!(arrived(now, wall, 2_000, 0), now, "from the future");
+        assert_eq!(arrived(now, wall, i64::MIN, 0), now, "nonsense");
     }
 }

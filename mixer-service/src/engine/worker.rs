@@ -18,6 +18,7 @@ use super::metrics::Counters;
 use super::ports::Ports;
 use super::shared::SharedPort;
 use super::socket::{Mailbox, send};
+use super::way::Way;
 
 /// Datagrams taken from one socket on one beat: 32 times what a caller sends. A flood beyond waits in the kernel, whose
 /// own bound drops it, and holds up nobody else's sound.
@@ -120,7 +121,7 @@ struct Lines {
 /// Where a stream's datagrams pass.
 #[derive(Debug)]
 enum Post {
-    Own(UdpSocket),
+    Own(UdpSocket, Way),
     Shared(usize),
 }
 
@@ -209,7 +210,7 @@ impl Worker {
         }
         let command = match order {
             Order::Open(id, socket) => {
-                self.lines.add(id, Post::Own(socket));
+                self.lines.add(id, Post::Own(socket, Way::default()));
                 Command::Open(id)
             }
             Order::Share(sound, reports) => {
@@ -279,7 +280,8 @@ impl Worker {
         };
         let Some(Line { post, connected, .. }) = self.lines.of(id) else { return };
         match post {
-            Post::Own(_) => {
+            Post::Own(socket, way) => {
+                way.describe(socket, remote);
                 if !*connected {
                     self.clear(id);
                 }
@@ -303,7 +305,7 @@ impl Worker {
         self.mailbox.set_clocks(self.clock.instant(), self.clock.wall());
         let Some(line) = self.lines.of(id) else { return };
         line.connected = true;
-        let Post::Own(socket) = &line.post else { return };
+        let Post::Own(socket, _) = &line.post else { return };
         for _ in 0..EARLY_DATAGRAMS_MAX {
             if self.mailbox.take(socket).is_none() {
                 break;
@@ -314,7 +316,7 @@ impl Worker {
     /// Opens the port of a stream's reports, the first time they are wanted. Without it there are none, and the call goes on.
     fn open_rtcp(&mut self, id: StreamId) {
         let Some(line) = self.lines.of(id).filter(|line| line.rtcp.is_none()) else { return };
-        let Post::Own(socket) = &line.post else { return };
+        let Post::Own(socket, _) = &line.post else { return };
         match self.ports.bind_beside(socket) {
             Ok(socket) => line.rtcp = Some(socket),
             Err(error) => {
@@ -326,7 +328,7 @@ impl Worker {
 
     fn beat(&mut self, now: Instant, due: Instant) -> Option<Instant> {
         self.counters.beat(now - due, self.lines.row.len(), self.bridge.beats_skipped());
-        self.receive(now);
+        self.receive_shared(now);
         self.bridge.handle(now, Input::Beat);
         let next_beat = self.drain();
         for line in &mut self.lines.row {
@@ -337,23 +339,30 @@ impl Worker {
         next_beat
     }
 
-    fn receive(&mut self, now: Instant) {
+    /// What came for streams on shared ports comes before the beat; what came for the others, when it is their turn.
+    fn receive_shared(&mut self, now: Instant) {
         let wall = self.clock.wall();
         self.mailbox.set_clocks(now, wall);
         self.turn = (self.turn + 1) % RARE_LOOK_EVERY;
-        for (line, place) in self.lines.row.iter_mut().zip(0..).filter(|(line, _)| line.connected) {
-            let rarely = place % RARE_LOOK_EVERY == self.turn;
-            line.receive(now, rarely, &mut self.mailbox, &mut self.bridge);
-        }
         for shared in &mut self.lines.shared {
             shared.receive((now, wall), self.turn == 0, &mut self.bridge, &self.counters);
         }
+    }
+
+    fn receive(&mut self, id: StreamId) {
+        let Some((line, place)) = self.lines.at(id).filter(|(line, _)| line.connected) else { return };
+        let rarely = place % RARE_LOOK_EVERY == self.turn;
+        line.receive(rarely, &mut self.mailbox, &mut self.bridge);
     }
 
     /// Does all that the bridge wants, and says when it wants its next beat.
     fn drain(&mut self) -> Option<Instant> {
         loop {
             let report = match self.bridge.poll() {
+                Output::Take(id) => {
+                    self.receive(id);
+                    continue;
+                }
                 Output::Send(id, to, datagram) => {
                     self.lines.send(id, to, datagram, &self.counters);
                     continue;
@@ -418,16 +427,25 @@ impl Lines {
     }
 
     fn of(&mut self, id: StreamId) -> Option<&mut Line> {
-        self.row.get_mut(*self.by_stream.get(&id)?)
+        self.at(id).map(|(line, _)| line)
+    }
+
+    /// A stream's line and its place in the row.
+    fn at(&mut self, id: StreamId) -> Option<(&mut Line, usize)> {
+        let place = *self.by_stream.get(&id)?;
+        self.row.get_mut(place).map(|line| (line, place))
     }
 
     fn send(&mut self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
-        let Some(line) = self.by_stream.get(&id).and_then(|&index| self.row.get(index)) else { return };
-        match line.post {
-            Post::Own(ref socket) if send(socket, to, datagram) => {}
-            Post::Own(_) => counters.unsent_packet(),
+        let Some(line) = self.by_stream.get(&id).and_then(|&index| self.row.get_mut(index)) else { return };
+        match &mut line.post {
+            Post::Own(socket, way) => {
+                if !way.send(socket, to, datagram) {
+                    counters.unsent_packet();
+                }
+            }
             Post::Shared(port) => {
-                if let Some(shared) = self.shared.get_mut(port) {
+                if let Some(shared) = self.shared.get_mut(*port) {
                     shared.send(to, datagram, counters);
                 }
             }
@@ -437,7 +455,7 @@ impl Lines {
     fn send_rtcp(&self, id: StreamId, to: SocketAddr, datagram: &[u8], counters: &Counters) {
         let Some(line) = self.by_stream.get(&id).and_then(|&index| self.row.get(index)) else { return };
         let sent = match line.post {
-            Post::Own(_) => line.rtcp.as_ref().is_none_or(|socket| send(socket, to, datagram)),
+            Post::Own(..) => line.rtcp.as_ref().is_none_or(|socket| send(socket, to, datagram)),
             Post::Shared(port) => self.shared.get(port).is_none_or(|shared| shared.send_report(to, datagram)),
         };
         if !sent {
@@ -449,17 +467,19 @@ impl Lines {
 impl Line {
     /// Takes what has come: one datagram as a rule; all of them where the first has waited longer than a beat, where there
     /// were several before, and `rarely` in any case.
-    fn receive(&mut self, now: Instant, rarely: bool, mailbox: &mut Mailbox, bridge: &mut Bridge) {
-        let Post::Own(socket) = &self.post else { return };
+    fn receive(&mut self, rarely: bool, mailbox: &mut Mailbox, bridge: &mut Bridge) {
+        let Post::Own(socket, way) = &mut self.post else { return };
         let mut taken = 0;
         while taken < DATAGRAMS_PER_BEAT_MAX {
             let Some((arrival, source, datagram)) = mailbox.take(socket) else { break };
+            way.heard(source);
             bridge.handle(arrival, Input::Datagram(self.id, source, datagram));
             taken += 1;
-            if taken == 1 && !rarely && self.second_looks == 0 && now.saturating_duration_since(arrival) < BEAT {
+            if taken == 1 && !rarely && self.second_looks == 0 && mailbox.age(arrival) < BEAT {
                 break;
             }
         }
+        way.beat(socket, taken);
         self.second_looks = if taken > 1 { SECOND_LOOKS } else { self.second_looks.saturating_sub(1) };
         let Some(rtcp) = self.rtcp.as_ref().filter(|_| rarely) else { return };
         for _ in 0..DATAGRAMS_PER_BEAT_MAX {

@@ -156,7 +156,8 @@ impl Call {
             match self.mixer.poll() {
                 Output::Send(id, _, bytes) => self.telephones.handle(self.now, Input::Datagram(id, MIXER, bytes)),
                 Output::Wait(_) => break,
-                Output::SendRtcp(..)
+                Output::Take(_)
+                | Output::SendRtcp(..)
                 | Output::Digit(..)
                 | Output::Played(..)
                 | Output::Keyed(_)
@@ -178,7 +179,8 @@ impl Call {
                     }
                 }
                 Output::Wait(_) => break,
-                Output::SendRtcp(..)
+                Output::Take(_)
+                | Output::SendRtcp(..)
                 | Output::Digit(..)
                 | Output::Played(..)
                 | Output::Keyed(_)

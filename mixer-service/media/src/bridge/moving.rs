@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Bridge, Output, STREAMS_MAX, StreamId, place};
+use super::{Bridge, Output, STREAMS_MAX, StreamId};
 use crate::BEAT;
 use crate::stream::Stream;
 
@@ -24,6 +24,7 @@ impl Bridge {
         let slot = *self.by_stream.get(&id)?;
         self.leave(slot);
         self.by_stream.remove(&id);
+        self.alone.retain(|&alone| alone != slot);
         let stream = self.streams[slot].take();
         if self.by_stream.is_empty() {
             self.next_beat = None;
@@ -39,8 +40,8 @@ impl Bridge {
             return;
         }
         self.next_beat.get_or_insert(now + BEAT);
-        let slot = place(&mut self.streams, *stream);
-        self.by_stream.insert(id, slot);
+        self.closing.extend(stream.closing.map(|_| id));
+        self.seat(*stream);
     }
 }
 

@@ -95,7 +95,7 @@ impl World {
                     Output::Digit(id, key) => self.told.push(Output::Digit(id, key)),
                     Output::Played(id, number) => self.told.push(Output::Played(id, number)),
                     Output::Closed(id, statistics) => self.told.push(Output::Closed(id, statistics)),
-                    Output::Silent(..) | Output::Keyed(_) => {}
+                    Output::Take(_) | Output::Silent(..) | Output::Keyed(_) => {}
                 }
             }
             self.telephones.handle(self.now + APART, Input::Beat);
@@ -112,7 +112,11 @@ impl World {
                     }
                     Output::Wait(_) => break,
                     Output::Keyed(id) => self.told.push(Output::Keyed(id)),
-                    Output::Digit(..) | Output::Played(..) | Output::Closed(..) | Output::Silent(..) => {}
+                    Output::Take(_)
+                    | Output::Digit(..)
+                    | Output::Played(..)
+                    | Output::Closed(..)
+                    | Output::Silent(..) => {}
                 }
             }
             for &id in self.telephones.by_stream.keys() {

@@ -45,8 +45,13 @@ impl G711 {
     /// Encodes one frame.
     pub fn encode(self, frame: &Frame, payload: &mut Payload) {
         let table = &self.tables().encode;
-        for (code, &sample) in payload.iter_mut().zip(frame) {
-            *code = table[usize::from(sample.cast_unsigned())];
+        // One after the other: the places of eight samples are found at once, the codes one by one.
+        let mut places = [0; FRAME_SAMPLES];
+        for (found, &sample) in places.iter_mut().zip(frame) {
+            *found = place(sample);
+        }
+        for (code, place) in payload.iter_mut().zip(places) {
+            *code = table[usize::from(place) % PLACES];
         }
     }
 
@@ -64,17 +69,31 @@ static MU_LAW: LazyLock<Tables> = LazyLock::new(|| Tables::ask(&mut PcmuDecoder:
 struct Tables {
     /// By code.
     decode: [i16; 256],
-    /// By the sample's bits read as an unsigned number.
-    encode: Box<[u8; 65536]>,
+    /// By [`place`]. Neither law tells more than one sample in four from its neighbours, and a quarter of the table stays in
+    /// the processor's nearest cache.
+    encode: Box<[u8; PLACES]>,
+}
+
+/// Places of the table to encode with: its length is a power of two, so that no place needs to be checked.
+const PLACES: usize = 1 << 14;
+
+/// Where the code of a sample stands: of those above and of those below nothing, four have one.
+fn place(sample: i16) -> u16 {
+    let below = sample >> 15;
+    sample.saturating_add(below).cast_unsigned() >> 2
 }
 
 impl Tables {
     fn ask(decoder: &mut impl Decoder, encoder: &mut impl Encoder) -> Self {
         let codes: Vec<u8> = (0..=u8::MAX).collect();
         let samples: Vec<i16> = (0..=u16::MAX).map(u16::cast_signed).collect();
-        let mut tables = Self { decode: [0; 256], encode: Box::new([0; 65536]) };
+        let mut encoded_samples = vec![0; samples.len()];
+        let mut tables = Self { decode: [0; 256], encode: Box::new([0; PLACES]) };
         let decoded = decoder.decode_into(&codes, &mut tables.decode);
-        let encoded = encoder.encode_into(&samples, tables.encode.as_mut_slice());
+        let encoded = encoder.encode_into(&samples, &mut encoded_samples);
+        for (sample, code) in samples.into_iter().zip(encoded_samples).rev() {
+            tables.encode[usize::from(place(sample))] = code;
+        }
         debug_assert!(decoded.is_ok() && encoded.is_ok(), "the buffers have the size of the input");
         tables
     }
@@ -99,6 +118,27 @@ mod tests {
         ] {
             law.decode(&[code], &mut sample);
             assert_eq!(sample[0], expected, "{law:?} {code:#x}");
+        }
+    }
+
+    /// The smaller table says what the library says, for each of all samples but one: −8, which A-law has a code for, and which
+    /// the library gives the code of 8.
+    #[test]
+    fn no_step_of_either_law_is_moved() {
+        let samples: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+        let mut expected = [vec![0; samples.len()], vec![0; samples.len()]];
+        PcmaEncoder::new().encode_into(&samples, &mut expected[0]).unwrap();
+        PcmuEncoder::new().encode_into(&samples, &mut expected[1]).unwrap();
+        for (law, expected) in [G711::ALaw, G711::MuLaw].into_iter().zip(&expected) {
+            for (samples, expected) in samples.chunks(FRAME_SAMPLES).zip(expected.chunks(FRAME_SAMPLES)) {
+                let (mut frame, mut payload) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
+                frame[..samples.len()].copy_from_slice(samples);
+                law.encode(&frame, &mut payload);
+                let told = samples.iter().zip(payload).zip(expected);
+                let moved =
+                    told.filter(|((sample, code), expected)| code != *expected && (law, **sample) != (G711::ALaw, -8));
+                assert_eq!(moved.count(), 0, "{law:?} from {}", samples[0]);
+            }
         }
     }
 
