@@ -17,7 +17,7 @@ use round::Round;
 
 use crate::ear::Ear;
 use crate::levels::{Leveller, Levels};
-use crate::outbound::scramble;
+use crate::outbound::{Parcel, scramble};
 use crate::playback::Playback;
 use crate::room::Room;
 use crate::stream::{Farewell, Stream};
@@ -124,6 +124,8 @@ pub struct Bridge {
     alone: Vec<usize>,
     /// Those who close after what plays.
     closing: Vec<StreamId>,
+    /// What the leg whose turn it is sends on this beat.
+    parcel: Parcel,
     /// The beat that goes on.
     round: Option<Round>,
     next_beat: Option<Instant>,
@@ -172,6 +174,7 @@ impl Bridge {
             scratch: Box::new([0; DATAGRAM_MAX]),
             alone: Vec::new(),
             closing: Vec::new(),
+            parcel: Parcel::default(),
             round: None,
             next_beat: None,
             beats_skipped: 0,

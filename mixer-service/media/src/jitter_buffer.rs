@@ -258,6 +258,16 @@ impl JitterBuffer {
         Piece::Missing(len, behind.map(|index| self.payload(index)))
     }
 
+    /// The next packet, if what is to be played next is all of it and so long.
+    pub(crate) fn whole_packet(&mut self, len: usize) -> Option<Sound<'_>> {
+        let Playout::Playing { next, .. } = self.playout else { return None };
+        let is_next = |slot: &Slot| slot.timestamp == next && usize::from(slot.len) == len;
+        let index = { self.held }.find(|&index| is_next(&self.slots[index]))?;
+        self.held.give_back(index);
+        self.playout = Playout::Playing { next: next.wrapping_add(len_u32(len)), starved: 0, leading: false };
+        Some(Sound { timestamp: next, payload: self.payload(index), offset: 0, len })
+    }
+
     /// A missing piece had to be made up: it was not a pause.
     pub(crate) fn missed(&mut self) {
         self.depth.missed();

@@ -44,16 +44,39 @@ pub(crate) struct Outbound {
     protect: Option<Box<Protect>>,
     pending: [u8; PENDING_MAX],
     pending_len: usize,
-    ready: [Datagram; READY_MAX],
-    ready_len: usize,
     pub(crate) packets_sent: u64,
     pub(crate) octets_sent: u64,
+}
+
+/// The packets of one leg on one beat. All legs fill the same, one after the other, so that it stays in the processor's cache.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    packets: [Datagram; READY_MAX],
+    len: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Datagram {
     bytes: [u8; DATAGRAM_MAX],
     len: usize,
+}
+
+impl Default for Parcel {
+    fn default() -> Self {
+        Self { packets: [Datagram { bytes: [0; DATAGRAM_MAX], len: 0 }; READY_MAX], len: 0 }
+    }
+}
+
+impl Parcel {
+    /// Empties it for the next leg.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Packet `n` of this beat.
+    pub(crate) fn packet(&self, n: usize) -> Option<&[u8]> {
+        self.packets[..self.len].get(n).map(|datagram| &datagram.bytes[..datagram.len])
+    }
 }
 
 impl Outbound {
@@ -76,8 +99,6 @@ impl Outbound {
             protect: None,
             pending: [0; PENDING_MAX],
             pending_len: 0,
-            ready: [Datagram { bytes: [0; DATAGRAM_MAX], len: 0 }; READY_MAX],
-            ready_len: 0,
             packets_sent: 0,
             octets_sent: 0,
         };
@@ -147,75 +168,68 @@ impl Outbound {
 
     /// Lets a beat pass in which nothing is sent. Keys wait.
     pub(crate) fn pass(&mut self) {
-        self.ready_len = 0;
         self.pending_len = 0;
         self.marker = true;
         self.clock = self.clock.wrapping_add(FRAME_TICKS * self.codec.ticks_per_sample());
     }
 
     /// Takes a beat's sound, or sends a key in its place. `true`: the last key was sent just now.
-    pub(crate) fn beat(&mut self, sound: Sound<'_>) -> bool {
-        self.ready_len = 0;
+    pub(crate) fn beat(&mut self, sound: Sound<'_>, parcel: &mut Parcel) -> bool {
         let timestamp = self.clock;
         self.clock = self.clock.wrapping_add(FRAME_TICKS * self.codec.ticks_per_sample());
         match (self.digits.beat(timestamp), self.telephone_event) {
             (Send::Event { marker, timestamp, payload }, Some(payload_type)) => {
                 self.pending_len = 0;
                 self.marker = true;
-                self.send(marker, payload_type, timestamp, &payload);
+                self.send(marker, payload_type, timestamp, &payload, parcel);
             }
-            (Send::Event { .. } | Send::Audio, _) => self.add(timestamp, sound),
+            (Send::Event { .. } | Send::Audio, _) => self.add(timestamp, sound, parcel),
         }
         let done = self.keying && self.digits.is_idle();
         self.keying &= !done;
         done
     }
 
-    /// Packet `n` of this beat.
-    pub(crate) fn ready(&self, n: usize) -> Option<&[u8]> {
-        self.ready[..self.ready_len].get(n).map(|datagram| &datagram.bytes[..datagram.len])
-    }
-
-    fn add(&mut self, timestamp: u32, sound: Sound<'_>) {
+    fn add(&mut self, timestamp: u32, sound: Sound<'_>, parcel: &mut Parcel) {
         match (sound, self.codec) {
-            (Sound::Coded(payload), Codec::Opus) => self.add_packet(timestamp, payload),
-            (Sound::Coded(payload), Codec::G722 | Codec::ALaw | Codec::MuLaw) => self.add_bytes(payload),
-            (Sound::Linear(frame), Codec::Opus) => self.add_opus(timestamp, frame),
+            (Sound::Coded(payload), Codec::Opus) => self.add_packet(timestamp, payload, parcel),
+            (Sound::Coded(payload), Codec::G722 | Codec::ALaw | Codec::MuLaw) => self.add_bytes(payload, parcel),
+            (Sound::Linear(frame), Codec::Opus) => self.add_opus(timestamp, frame, parcel),
             (Sound::Linear(frame), Codec::G722 | Codec::ALaw | Codec::MuLaw) => {
                 let mut payload = [0; FRAME_SAMPLES];
                 if self.encoder.encode(frame, &mut payload) == FRAME_SAMPLES {
-                    self.add_bytes(&payload);
+                    self.add_bytes(&payload, parcel);
                 }
             }
         }
     }
 
     /// Opus packets cannot be cut or joined, so each is as long as the sound that it is made from.
-    fn add_opus(&mut self, timestamp: u32, frame: &WideFrame) {
+    fn add_opus(&mut self, timestamp: u32, frame: &WideFrame, parcel: &mut Parcel) {
         let samples_of_sound = self.packet_samples * WIDE_SAMPLES / FRAME_SAMPLES;
         for (samples, n) in frame.chunks_exact(samples_of_sound).zip(0..) {
             let mut payload = [0; PAYLOAD_MAX];
             let len = self.encoder.encode(samples, &mut payload);
             let ticks = n * FRAME_TICKS / 2 * self.codec.ticks_per_sample();
-            self.add_packet(timestamp.wrapping_add(ticks), &payload[..len]);
+            self.add_packet(timestamp.wrapping_add(ticks), &payload[..len], parcel);
         }
     }
 
-    fn add_packet(&mut self, timestamp: u32, payload: &[u8]) {
+    fn add_packet(&mut self, timestamp: u32, payload: &[u8], parcel: &mut Parcel) {
         if !payload.is_empty() {
             let marker = std::mem::take(&mut self.marker);
-            self.send(marker, self.payload_type, timestamp, payload);
+            self.send(marker, self.payload_type, timestamp, payload, parcel);
         }
     }
 
-    fn add_bytes(&mut self, payload: &[u8]) {
+    fn add_bytes(&mut self, payload: &[u8], parcel: &mut Parcel) {
         if payload.len() != FRAME_SAMPLES {
             return;
         }
         // Nearly every packet holds exactly one frame.
         if self.pending_len == 0 && self.packet_samples == FRAME_SAMPLES {
             let marker = std::mem::take(&mut self.marker);
-            return self.send(marker, self.payload_type, self.clock.wrapping_sub(FRAME_TICKS), payload);
+            return self.send(marker, self.payload_type, self.clock.wrapping_sub(FRAME_TICKS), payload, parcel);
         }
         self.pending[self.pending_len..self.pending_len + FRAME_SAMPLES].copy_from_slice(payload);
         self.pending_len += FRAME_SAMPLES;
@@ -224,15 +238,15 @@ impl Outbound {
         while self.pending_len - sent >= len {
             let waiting = u32::try_from(self.pending_len - sent).unwrap_or(0);
             let marker = std::mem::take(&mut self.marker);
-            self.send(marker, self.payload_type, self.clock.wrapping_sub(waiting), &pending[sent..sent + len]);
+            self.send(marker, self.payload_type, self.clock.wrapping_sub(waiting), &pending[sent..sent + len], parcel);
             sent += len;
         }
         self.pending.copy_within(sent..self.pending_len, 0);
         self.pending_len -= sent;
     }
 
-    fn send(&mut self, marker: bool, payload_type: u8, timestamp: u32, payload: &[u8]) {
-        let Some(datagram) = self.ready.get_mut(self.ready_len) else { return };
+    fn send(&mut self, marker: bool, payload_type: u8, timestamp: u32, payload: &[u8], parcel: &mut Parcel) {
+        let Some(datagram) = parcel.packets.get_mut(parcel.len) else { return };
         let packet = Packet { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         let Some(len) = packet.write(&mut datagram.bytes) else { return };
         let len = match &mut self.protect {
@@ -241,7 +255,7 @@ impl Outbound {
         };
         let Some(len) = len else { return };
         datagram.len = len;
-        self.ready_len += 1;
+        parcel.len += 1;
         self.sequence = self.sequence.wrapping_add(1);
         self.packets_sent += 1;
         self.octets_sent += payload.len() as u64;
@@ -268,12 +282,13 @@ mod tests {
     fn sent(outbound: &mut Outbound, beats: u32) -> Vec<(bool, u8, u16, u32, usize)> {
         let mut packets = Vec::new();
         for _ in 0..beats {
+            let mut parcel = Parcel::default();
             match outbound.codec.law() {
-                Some(_) => outbound.beat(Sound::Coded(&[0xd5; FRAME_SAMPLES])),
-                None => outbound.beat(Sound::Linear(&[0; WIDE_SAMPLES])),
+                Some(_) => outbound.beat(Sound::Coded(&[0xd5; FRAME_SAMPLES]), &mut parcel),
+                None => outbound.beat(Sound::Linear(&[0; WIDE_SAMPLES]), &mut parcel),
             };
             for n in 0.. {
-                let Some(bytes) = outbound.ready(n) else { break };
+                let Some(bytes) = parcel.packet(n) else { break };
                 let packet = Packet::parse(bytes).unwrap();
                 packets.push((
                     packet.marker,
@@ -348,7 +363,6 @@ mod tests {
         let mut outbound = Outbound::new(&remote(20), 2);
         let before = sent(&mut outbound, 1)[0];
         outbound.pass();
-        assert_eq!(outbound.ready(0), None);
         let after = sent(&mut outbound, 1)[0];
         assert_eq!(after, (true, 8, before.2.wrapping_add(1), before.3.wrapping_add(320), 160));
     }

@@ -11,7 +11,7 @@ use crate::bridge::{Output, RoomKey, StreamId};
 use crate::codec::{G711, Payload};
 use crate::ear::Ear;
 use crate::levels::Leveller;
-use crate::outbound::Sound;
+use crate::outbound::{Parcel, Sound};
 use crate::playback::Playback;
 use crate::room::Room;
 use crate::rtcp::COMPOUND_MAX;
@@ -121,11 +121,17 @@ impl Stream {
     }
 
     /// Puts out what the far end hears: its room with its prompt over it, or its prompt or music alone, or silence.
-    pub(crate) fn speak(&mut self, now: Instant, room: Option<&mut Room>, told: &mut VecDeque<Output<'static>>) {
+    pub(crate) fn speak(
+        &mut self,
+        now: Instant,
+        room: Option<&mut Room>,
+        told: &mut VecDeque<Output<'static>>,
+        parcel: &mut Parcel,
+    ) {
         let Some(codec) = self.wire.as_ref().map(|wire| wire.remote().codec) else { return };
         let sent = match codec.law() {
-            Some(law) => self.send_in(law, now, room),
-            None => self.send_wide(codec, now, room.and_then(|room| room.wide.as_deref_mut())),
+            Some(law) => self.send_in(law, now, room, parcel),
+            None => self.send_wide(codec, now, room.and_then(|room| room.wide.as_deref_mut()), parcel),
         };
         if sent {
             told.push_back(Output::Keyed(self.id));
@@ -139,12 +145,12 @@ impl Stream {
     }
 
     /// Sends what it hears in a law of G.711. `true`: the last key was sent just now.
-    fn send_in(&mut self, law: G711, now: Instant, room: Option<&mut Room>) -> bool {
+    fn send_in(&mut self, law: G711, now: Instant, room: Option<&mut Room>, parcel: &mut Parcel) -> bool {
         let Some(wire) = &mut self.wire else { return false };
         let mut frame = [0; FRAME_SAMPLES];
         match room {
             Some(room) if self.mixed.is_none() && self.playback.is_over() && self.blend.is_idle() => {
-                return wire.send(now, Sound::Coded(room.common(law)));
+                return wire.send(now, Sound::Coded(room.common(law)), parcel);
             }
             Some(room) => {
                 match self.mixed {
@@ -157,7 +163,7 @@ impl Stream {
         }
         let mut payload: Payload = [0; FRAME_SAMPLES];
         law.encode(&frame, &mut payload);
-        wire.send(now, Sound::Coded(&payload))
+        wire.send(now, Sound::Coded(&payload), parcel)
     }
 
     /// It is in a room from here on, which what plays already is heard over.
@@ -174,12 +180,12 @@ impl Stream {
     }
 
     /// Packet `n` of this beat, and the report behind them.
-    pub(crate) fn packet(&self, n: usize) -> Option<Output<'_>> {
+    pub(crate) fn packet<'a>(&'a self, n: usize, parcel: &'a Parcel) -> Option<Output<'a>> {
         let wire = self.wire.as_ref()?;
-        if let Some(bytes) = wire.ready(n) {
+        if let Some(bytes) = parcel.packet(n) {
             return Some(Output::Send(self.id, wire.address(), bytes));
         }
-        let first = n == 0 || wire.ready(n - 1).is_some();
+        let first = n == 0 || parcel.packet(n - 1).is_some();
         let (address, bytes) = wire.ready_report().filter(|_| first)?;
         Some(report(self.id, address, bytes, wire.is_muxed()))
     }

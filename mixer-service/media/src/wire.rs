@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::inbound::Inbound;
 use crate::keys::Way;
 use crate::latch::{Latch, Proof};
-use crate::outbound::{Outbound, Sound, scramble};
+use crate::outbound::{Outbound, Parcel, Sound, scramble};
 use crate::remote::is_one_host;
 use crate::reports::{Reports, Sent};
 use crate::rtp::{Packet, is_rtcp};
@@ -171,10 +171,10 @@ impl Wire {
     }
 
     /// Sends a beat's sound, unless nobody wants it there. `true`: the last key was sent just now.
-    pub(crate) fn send(&mut self, now: Instant, sound: Sound<'_>) -> bool {
+    pub(crate) fn send(&mut self, now: Instant, sound: Sound<'_>, parcel: &mut Parcel) -> bool {
         let somebody = self.is_somebody(now, self.latch.address());
         if somebody && self.remote.listens {
-            return self.outbound.beat(sound);
+            return self.outbound.beat(sound, parcel);
         }
         self.counts.beats_withheld += u64::from(!somebody);
         self.outbound.pass();
@@ -198,11 +198,6 @@ impl Wire {
         if let Some(address) = self.rtcp_address(now) {
             self.write_report(now, address, true);
         }
-    }
-
-    /// Packet `n` of this beat.
-    pub(crate) fn ready(&self, n: usize) -> Option<&[u8]> {
-        self.outbound.ready(n)
     }
 
     /// The report of this beat, and where it goes.

@@ -57,7 +57,9 @@ impl Bridge {
     pub(super) fn go_round(&mut self) -> Output<'_> {
         match self.advance() {
             Next::Take(slot) => self.streams[slot].as_ref().map(|stream| Output::Take(stream.id)),
-            Next::Send(slot, packet) => self.streams[slot].as_ref().and_then(|stream| stream.packet(packet)),
+            Next::Send(slot, packet) => {
+                self.streams[slot].as_ref().and_then(|stream| stream.packet(packet, &self.parcel))
+            }
             Next::Over => None,
         }
         .unwrap_or(Output::Wait(self.next_beat))
@@ -120,7 +122,7 @@ impl Bridge {
     }
 
     fn has_packet(&self, slot: usize, packet: usize) -> bool {
-        self.streams[slot].as_ref().is_some_and(|stream| stream.packet(packet).is_some())
+        self.streams[slot].as_ref().is_some_and(|stream| stream.packet(packet, &self.parcel).is_some())
     }
 
     fn begin(&mut self, party: Party) {
@@ -165,8 +167,9 @@ impl Bridge {
             Party::Room(room) => self.rooms[room].as_deref_mut(),
             Party::Alone(_) => None,
         };
+        self.parcel.clear();
         if let Some(stream) = &mut self.streams[slot] {
-            stream.speak(now, room, &mut self.told);
+            stream.speak(now, room, &mut self.told, &mut self.parcel);
         }
         true
     }

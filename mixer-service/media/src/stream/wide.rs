@@ -6,7 +6,7 @@ use super::Stream;
 use crate::codec::Codec;
 use crate::ear::{Ear, Heard};
 use crate::levels::Leveller;
-use crate::outbound::{PAYLOAD_MAX, Sound};
+use crate::outbound::{PAYLOAD_MAX, Parcel, Sound};
 use crate::playback::Playback;
 use crate::resample::Doubler;
 use crate::talkers::level;
@@ -52,14 +52,20 @@ impl WideEnd {
 
 impl Stream {
     /// Sends what it hears in a codec that carries wideband. `true`: the last key was sent just now.
-    pub(super) fn send_wide(&mut self, codec: Codec, now: Instant, room: Option<&mut WideMix>) -> bool {
+    pub(super) fn send_wide(
+        &mut self,
+        codec: Codec,
+        now: Instant,
+        room: Option<&mut WideMix>,
+        parcel: &mut Parcel,
+    ) -> bool {
         let (Some(wire), Some(end)) = (&mut self.wire, &mut self.wide) else { return false };
         // The last samples of a prompt come behind its end.
         let plays = !self.playback.is_over() || !end.prompt.is_silent();
         let mut frame = [0; WIDE_SAMPLES];
         match room {
             Some(room) if self.mixed.is_none() && !plays && self.blend.is_idle() => {
-                return hear_common(now, wire, &mut self.ear, room);
+                return hear_common(now, wire, &mut self.ear, room, parcel);
             }
             Some(room) => {
                 self.ear.part(room, codec, &mut wire.outbound.encoder);
@@ -80,19 +86,19 @@ impl Stream {
             None if plays => end.play(&mut self.playback, &mut frame),
             None => {}
         }
-        wire.send(now, Sound::Linear(&frame))
+        wire.send(now, Sound::Linear(&frame), parcel)
     }
 }
 
 /// Sends what all hear.
-fn hear_common(now: Instant, wire: &mut Wire, ear: &mut Ear, room: &mut WideMix) -> bool {
+fn hear_common(now: Instant, wire: &mut Wire, ear: &mut Ear, room: &mut WideMix, parcel: &mut Parcel) -> bool {
     if !wire.outbound.can_share() {
-        return wire.send(now, Sound::Linear(room.common_frame()));
+        return wire.send(now, Sound::Linear(room.common_frame()), parcel);
     }
     let (codec, loss_percent) = (wire.remote().codec, wire.outbound.loss_percent);
     let mut own = [0; PAYLOAD_MAX];
     match ear.listen(room, (codec, loss_percent), &mut wire.outbound.encoder, &mut own) {
-        Heard::Shared(payload) => wire.send(now, Sound::Coded(payload)),
-        Heard::Own(len) => wire.send(now, Sound::Coded(&own[..len])),
+        Heard::Shared(payload) => wire.send(now, Sound::Coded(payload), parcel),
+        Heard::Own(len) => wire.send(now, Sound::Coded(&own[..len]), parcel),
     }
 }

@@ -63,9 +63,10 @@ impl World {
         self.now += BEAT;
         let mut frame = [0; FRAME_SAMPLES];
         self.wire.frame(self.now, &mut frame);
-        self.wire.send(self.now, Sound::Coded(&[0xd5; FRAME_SAMPLES]));
+        let mut parcel = Parcel::default();
+        self.wire.send(self.now, Sound::Coded(&[0xd5; FRAME_SAMPLES]), &mut parcel);
         self.wire.report(self.now);
-        (self.wire.ready(0).is_some(), frame)
+        (parcel.packet(0).is_some(), frame)
     }
 
     fn seconds_of_sound_sent(&mut self, seconds: u32) -> f64 {
