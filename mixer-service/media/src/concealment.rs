@@ -73,6 +73,12 @@ impl Concealment {
         self.per_ms
     }
 
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        let next = self.history.iter().skip(self.written).step_by(32).take(6);
+        u32::from(next.fold(0, |all, &sample| all ^ sample).cast_unsigned())
+    }
+
     /// Takes real sound; its beginning is blended with what was made up just before.
     pub(crate) fn heard(&mut self, samples: &mut [i16]) {
         if self.going_on.made_up > 0 {

@@ -63,6 +63,11 @@ impl Default for Window {
 }
 
 impl Depth {
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        self.window.packets ^ self.lossy
+    }
+
     /// Another sender begins; what the line is like stays known.
     pub(crate) fn restart(&mut self) {
         self.window = Window::default();

@@ -42,8 +42,9 @@ pub(crate) struct Inbound {
     reception: Reception,
     buffer: JitterBuffer,
     decoder: Decoder,
-    digits: DigitReceiver,
-    keys: Keys,
+    /// Apart, as all that not every beat needs.
+    digits: Box<DigitReceiver>,
+    keys: Box<Keys>,
     /// Listens for keys in the sound, where that is agreed on.
     muffle: Option<Box<Muffle>>,
     /// Until then a telephone event keeps the leg silent.
@@ -73,8 +74,8 @@ impl Inbound {
             reception: Reception::new(now),
             buffer: buffer(now, remote.codec),
             decoder: Decoder::new(remote.codec),
-            digits: DigitReceiver::new(remote.codec.ticks_per_sample()),
-            keys: Keys::new(now),
+            digits: Box::new(DigitReceiver::new(remote.codec.ticks_per_sample())),
+            keys: Box::new(Keys::new(now)),
             muffle: remote.has_keys_in_sound().then(Box::default),
             muted_until: None,
             concealment: Concealment::new(remote.codec.samples_per_ms()),
@@ -100,7 +101,7 @@ impl Inbound {
             self.buffer = buffer(now, remote.codec);
             self.counts.packets_refused += self.decoder.failures();
             self.decoder = Decoder::new(remote.codec);
-            self.digits = DigitReceiver::new(remote.codec.ticks_per_sample());
+            *self.digits = DigitReceiver::new(remote.codec.ticks_per_sample());
         }
         if remote.codec.is_wide() != self.remote.codec.is_wide() {
             self.concealment = Concealment::new(remote.codec.samples_per_ms());
@@ -116,6 +117,12 @@ impl Inbound {
     /// What arrived so far.
     pub(crate) fn reception(&self) -> &Reception {
         &self.reception
+    }
+
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        let own = u32::from(self.remote.payload_type) ^ u32::from(self.unchanged) ^ self.voiced_frames;
+        own ^ self.reception.fetch() ^ self.buffer.fetch() ^ self.concealment.fetch()
     }
 
     /// Takes a packet that is known to be the far end's; gives a key if this was the first of it.

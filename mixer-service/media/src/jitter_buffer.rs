@@ -177,6 +177,12 @@ impl JitterBuffer {
         self.depth.restart();
     }
 
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        let bytes = self.payloads.iter().step_by(64).take(4).fold(0, |all, &byte| all ^ byte);
+        u32::from(bytes) ^ self.slots.first().map_or(0, |slot| slot.timestamp) ^ self.depth.fetch()
+    }
+
     /// Takes a packet of `len` samples that arrived now. `newest`: no packet with a later sequence number came before it.
     pub(crate) fn insert(&mut self, now: Instant, timestamp: u32, len: u16, payload: &[u8], newest: bool) -> Inserted {
         if !(1..=self.payload_max).contains(&payload.len()) || !(1..=SAMPLES_MAX).contains(&len) {

@@ -78,6 +78,11 @@ impl Latch {
         *self = Self { current, ..Self::new(now, remote) };
     }
 
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        u32::from(self.current.port() ^ self.described.port()) ^ u32::from(self.candidate.is_some())
+    }
+
     /// Where to send.
     #[must_use]
     pub(crate) fn address(&self) -> SocketAddr {

@@ -42,7 +42,8 @@ pub(crate) struct Outbound {
     digits: DigitSender,
     keying: bool,
     protect: Option<Box<Protect>>,
-    pending: [u8; PENDING_MAX],
+    /// Apart: most packets hold a beat, and nothing waits.
+    pending: Box<[u8; PENDING_MAX]>,
     pending_len: usize,
     pub(crate) packets_sent: u64,
     pub(crate) octets_sent: u64,
@@ -97,7 +98,7 @@ impl Outbound {
             digits: DigitSender::new(remote.codec.ticks_per_sample()),
             keying: false,
             protect: None,
-            pending: [0; PENDING_MAX],
+            pending: Box::new([0; PENDING_MAX]),
             pending_len: 0,
             packets_sent: 0,
             octets_sent: 0,
@@ -134,6 +135,11 @@ impl Outbound {
         self.ssrc = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         self.sequence &= 0x7fff;
         self.protect = remote.srtp.map(|srtp| Box::new(Protect::new(srtp.suite, &srtp.ours)));
+    }
+
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        self.clock ^ u32::from(self.sequence) ^ u32::from(self.digits.is_idle())
     }
 
     /// Adds keys to be sent. Without agreed telephone events they are dropped and count as sent.
@@ -233,7 +239,7 @@ impl Outbound {
         }
         self.pending[self.pending_len..self.pending_len + FRAME_SAMPLES].copy_from_slice(payload);
         self.pending_len += FRAME_SAMPLES;
-        let (pending, len) = (self.pending, self.packet_samples);
+        let (pending, len) = (*self.pending, self.packet_samples);
         let mut sent = 0;
         while self.pending_len - sent >= len {
             let waiting = u32::try_from(self.pending_len - sent).unwrap_or(0);

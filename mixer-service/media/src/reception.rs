@@ -67,6 +67,11 @@ impl Reception {
         }
     }
 
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self) -> u32 {
+        u32::from(self.last_transit.is_some()) ^ self.source.map_or(0, |source| source.ssrc)
+    }
+
     /// Takes note of a packet of the far end.
     pub(crate) fn note(&mut self, packet: &Packet<'_>) -> Order {
         let order = self.order(packet);

@@ -96,6 +96,14 @@ impl Stream {
         self.wide = remote.codec.is_wide().then(|| self.wide.take().unwrap_or_default());
     }
 
+    /// Asks for all at once that this beat will need of the leg. Its parts lie apart in memory, and when there are many legs the
+    /// processor's cache has lost them since the last beat: one after the other, each would be waited for.
+    pub(crate) fn fetch(&self, now: Instant) {
+        let Some(wire) = &self.wire else { return };
+        let voice = self.voice.iter().step_by(32).fold(0, |all, &sample| all ^ sample);
+        std::hint::black_box(wire.fetch(now) ^ u32::from(voice.cast_unsigned()));
+    }
+
     /// Takes in this beat's frame; how loud it is (see [`level`]) if the room should hear it.
     pub(crate) fn listen(&mut self, now: Instant, told: &mut VecDeque<Output<'static>>) -> Option<u32> {
         self.mixed = None;

@@ -88,6 +88,12 @@ impl Wire {
         &self.remote
     }
 
+    /// See [`Stream::fetch`](crate::stream::Stream::fetch).
+    pub(crate) fn fetch(&self, now: Instant) -> u32 {
+        let own = u32::from(self.proven) ^ u32::from(self.remote.listens) ^ u32::from(self.reports.is_due(now));
+        own ^ self.latch.fetch() ^ self.inbound.fetch() ^ self.outbound.fetch()
+    }
+
     /// Where sound goes.
     pub(crate) fn address(&self) -> SocketAddr {
         self.latch.address()
