@@ -179,19 +179,25 @@ impl Batch {
     }
 }
 
-/// Datagrams that leave together.
+/// Datagrams that leave together, packed one behind the other.
 pub(super) struct Bundle {
-    datagrams: Box<[[u8; DATAGRAM_MAX]; BATCH]>,
-    waiting: Vec<(SocketAddr, usize)>,
+    bytes: Box<[u8; BATCH * DATAGRAM_MAX]>,
+    /// Where each datagram ends.
+    ends: Vec<usize>,
+    #[cfg(target_os = "linux")]
+    to: Vec<Option<nix::sys::socket::SockaddrStorage>>,
     #[cfg(target_os = "linux")]
     headers: nix::sys::socket::MultiHeaders<nix::sys::socket::SockaddrStorage>,
+    #[cfg(not(target_os = "linux"))]
+    to: Vec<Option<SocketAddr>>,
 }
 
 impl Default for Bundle {
     fn default() -> Self {
         Self {
-            datagrams: Box::new([[0; DATAGRAM_MAX]; BATCH]),
-            waiting: Vec::with_capacity(BATCH),
+            bytes: Box::new([0; BATCH * DATAGRAM_MAX]),
+            ends: Vec::with_capacity(BATCH),
+            to: Vec::with_capacity(BATCH),
             #[cfg(target_os = "linux")]
             headers: nix::sys::socket::MultiHeaders::preallocate(BATCH, None),
         }
@@ -201,12 +207,16 @@ impl Default for Bundle {
 impl Bundle {
     /// Adds one; `true` when it is full. One that is too long, or one too many, is left out.
     pub(super) fn add(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
-        let place = self.datagrams.get_mut(self.waiting.len()).and_then(|place| place.get_mut(..datagram.len()));
+        let start = self.ends.last().copied().unwrap_or(0);
+        let end = start + datagram.len();
+        let place =
+            self.bytes.get_mut(start..end).filter(|_| self.ends.len() < BATCH && datagram.len() <= DATAGRAM_MAX);
         if let Some(place) = place {
             place.copy_from_slice(datagram);
-            self.waiting.push((to, datagram.len()));
+            self.ends.push(end);
+            self.to.push(Some(to.into()));
         }
-        self.waiting.len() == BATCH
+        self.ends.len() == BATCH
     }
 
     /// Sends all of them; gives how many the system did not take.
@@ -215,28 +225,17 @@ impl Bundle {
         use std::io::IoSlice;
         use std::os::fd::AsRawFd;
 
-        use nix::sys::socket::{MsgFlags, SockaddrStorage, sendmmsg};
+        use nix::sys::socket::{MsgFlags, sendmmsg};
 
         let (mut at, mut unsent) = (0, 0);
-        while at < self.waiting.len() {
-            let waiting = &self.waiting[at..];
-            let datagrams = &self.datagrams[at..];
-            let parts: [[IoSlice<'_>; 1]; BATCH] = std::array::from_fn(|n| {
-                let part = datagrams.get(n).zip(waiting.get(n)).map_or(&[][..], |(bytes, (_, len))| &bytes[..*len]);
-                [IoSlice::new(part)]
-            });
-            let to: [Option<SockaddrStorage>; BATCH] =
-                std::array::from_fn(|n| waiting.get(n).map(|(to, _)| SockaddrStorage::from(*to)));
-            let count = waiting.len();
-            let sent = sendmmsg(
-                socket.as_raw_fd(),
-                &mut self.headers,
-                &parts[..count],
-                &to[..count],
-                [],
-                MsgFlags::MSG_DONTWAIT,
-            )
-            .map_or(0, Iterator::count);
+        let Self { bytes, ends, to, headers } = self;
+        while at < ends.len() {
+            let count = ends.len() - at;
+            let parts: [[IoSlice<'_>; 1]; BATCH] =
+                std::array::from_fn(|n| [IoSlice::new(packed(&bytes[..], ends, at + n))]);
+            let (to, flags) = (&to[at..], MsgFlags::MSG_DONTWAIT);
+            let sent = sendmmsg(socket.as_raw_fd(), headers, &parts[..count], to, [], flags);
+            let sent = sent.map_or(0, Iterator::count);
             at += sent;
             if sent < count {
                 // The one at which it stopped is lost, as on a full line; those behind it go on.
@@ -244,16 +243,27 @@ impl Bundle {
                 unsent += 1;
             }
         }
-        self.waiting.clear();
+        ends.clear();
+        to.clear();
         unsent
     }
 
     /// Sends all of them; gives how many the system did not take.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn send(&mut self, socket: &UdpSocket) -> usize {
-        let all = self.waiting.drain(..).zip(self.datagrams.iter());
-        all.filter(|((to, len), datagram)| !send(socket, *to, &datagram[..*len])).count()
+        let unsent =
+            |n: &usize| !self.to[*n].is_some_and(|to| send(socket, to, packed(&self.bytes[..], &self.ends, *n)));
+        let unsent = (0..self.ends.len()).filter(unsent).count();
+        self.ends.clear();
+        self.to.clear();
+        unsent
     }
+}
+
+/// Of datagrams that are packed one behind the other and end there, the `n`-th.
+fn packed<'a>(bytes: &'a [u8], ends: &[usize], n: usize) -> &'a [u8] {
+    let start = n.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    ends.get(n).and_then(|&end| bytes.get(start..end)).unwrap_or_default()
 }
 
 /// The instant of this wall time, where both clocks were read together; also a moment later than that, for a beat takes its
