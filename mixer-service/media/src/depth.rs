@@ -15,8 +15,8 @@ const WINDOW_BEATS: u32 = 200;
 const WINDOW_PACKETS_MIN: u32 = 40;
 /// So many packets of a window may be later than the depth allows: some one in a hundred.
 const MISSED: usize = 2;
-/// A packet that is here less than 1 ms before its beat is too late for certainty.
-const RESERVE: i32 = 8;
+/// A packet that is here less than a quarter of a millisecond before its beat is too late for certainty.
+const RESERVE: i32 = 2;
 /// Shallower only where all would still be 4 ms before their beat: no to and fro.
 const RESERVE_TO_SHORTEN: i32 = 32;
 /// Less than 5 ms is not worth the while.

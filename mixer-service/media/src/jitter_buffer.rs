@@ -26,7 +26,7 @@ const BEHIND_MAX: i32 = 8000;
 /// After 200 ms with nothing to play, the next packet begins a new talk spurt with a fresh depth.
 const STARVED_MAX: u32 = 1600;
 /// How long before its beat a packet should be here, at the start: a beat that is a little late takes in more, not less.
-pub(crate) const START_MARGIN: Duration = Duration::from_millis(2);
+pub(crate) const START_MARGIN: Duration = Duration::from_micros(500);
 /// The deepest that swaying lines make it: 200 ms.
 const MARGIN_MAX: i32 = 1600;
 const FRAME: i32 = FRAME_TICKS.cast_signed();
@@ -411,10 +411,10 @@ mod tests {
     #[test]
     fn a_packet_early_enough_plays_at_the_next_beat_and_a_tight_one_a_beat_later() {
         let mut world = World::new();
-        world.packet(17, 0, 160, b'a');
+        world.packet(19, 0, 160, b'a');
         assert_eq!(world.beat(), "aa");
         let mut world = World::new();
-        world.packet(19, 0, 160, b'a');
+        world.packet(20, 0, 160, b'a');
         assert_eq!(world.beat(), "..");
         assert_eq!(world.beat(), "aa");
     }
