@@ -27,6 +27,8 @@ pub const MAX_PAGE_BYTES: usize = 16 << 20;
 pub const SEQUENCE_PROPERTY: &str = "Integer {00062002-0000-0000-C000-000000000046} Id 0x8201";
 /// What to ask for of an event (`$select`): without it a series keeps its cancelled dates to itself.
 pub const EVENT_SELECT: &str = wire::SELECT;
+/// What to ask for of a date of a series (`…/instances`).
+pub const INSTANCE_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay";
 /// Longest subject, location, name or category kept, in characters; Outlook stops at 255.
 const MAX_LINE_CHARS: usize = 500;
 /// Most categories looked at.
