@@ -14,11 +14,12 @@ use connector_planner::{
     Decision, Directory as Contacts, HandOff, Ignored, Ledger, Plan, PlanRules, Refusal, Seen, Sighting, Stored, plan,
 };
 use dialroom_booking::{Booking, BookingId, BookingState, EmailAddress, Origin};
-use dialroom_host::{Batch, Clock, OsRandom};
+use dialroom_host::{Batch, Clock};
 use dialroom_settings::{Rule, Settings};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::chance::Chance;
 use crate::metrics::Metrics;
 use crate::outbox::Posted;
 use crate::shelf::Shelf;
@@ -102,6 +103,8 @@ pub(crate) struct Shared {
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     /// The clock.
     pub(crate) clock: Clock,
+    /// Draws rooms, PINs and ids.
+    pub(crate) chance: Chance,
     /// Committed bookings.
     pub(crate) shelf: Arc<Shelf>,
     /// Counts.
@@ -172,6 +175,7 @@ impl Worker {
         loop {
             let clock = self.shared.clock.clone();
             tokio::select! {
+                biased;
                 taken = works.recv_many(&mut waiting, MAX_GROUP) => if taken == 0 { return Ok(()) },
                 () = clock.sleep_until_wall(lapse_at) => {
                     lapse_at = clock.wall() + TimeDelta::minutes(LAPSE_INTERVAL_MINUTES);
@@ -279,7 +283,7 @@ impl Worker {
         let refused = self.refused(origin)?;
         let held = Stored { booking: stored.as_deref(), refused: refused.as_ref() };
         let Plan { decision, rule, booking, holds, letters, hand_off } =
-            plan(now, rules, &self.ledger, held, seen, &mut OsRandom);
+            plan(now, rules, &self.ledger, held, seen, &mut self.shared.chance);
         let booking = booking.map(Arc::new);
         log(&decision, booking.as_deref().or(stored.as_deref()));
         for hold in &holds {

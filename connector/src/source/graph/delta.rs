@@ -1,11 +1,12 @@
 //! One round over one mailbox: what was touched, then each of it read whole and sent to be decided.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connector_calendar::{
-    Appointment, EVENT_SELECT, GraphContext, SEQUENCE_PROPERTY, appointment_from_graph, read_delta_page,
+    Appointment, EVENT_SELECT, GraphContext, INSTANCE_SELECT, SEQUENCE_PROPERTY, appointment_from_graph,
+    read_delta_page,
 };
 use dialroom_booking::{BookingState, EmailAddress, Origin, Person};
 use dialroom_settings::{Rule, Settings};
@@ -29,6 +30,8 @@ const FULL_ROUND_HOURS: i64 = 24;
 const MAX_PAGES: usize = 2_000;
 /// Pages of one series' dates.
 const MAX_INSTANCE_PAGES: usize = 100;
+/// Dates on one page, of which no more is asked than what makes a date: a page is a kilobyte or two a dozen.
+const INSTANCES_PER_PAGE: &str = "200";
 /// Entries read side by side; the client has its own bound per mailbox.
 const CONCURRENT_ENTRIES: usize = 3;
 /// Graph may forget where we stood even in the middle of a full round.
@@ -79,6 +82,7 @@ impl RoundError {
         match self {
             Self::Unreadable(_) | Self::Graph(GraphError::Malformed(_)) | Self::Endless => true,
             Self::Graph(GraphError::Refused(refusal)) => refusal.status < 500,
+            Self::Graph(GraphError::NotFound(refusal)) => refusal.is_of_an_item(),
             Self::Graph(_) | Self::Stopping(_) => false,
         }
     }
@@ -86,7 +90,7 @@ impl RoundError {
 
 /// Entries to be read, and where the next round starts.
 struct Touched {
-    ids: HashSet<String>,
+    ids: BTreeSet<String>,
     delta_link: String,
 }
 
@@ -134,7 +138,7 @@ impl Rounds {
         let known = self.known(now, mailbox);
         let guests_count =
             settings.graph.as_ref().and_then(|graph| graph.resource_mailbox.as_ref()) == Some(&mailbox.address);
-        let (mut last_seen, mut foreign) = (BTreeMap::<String, bool>::new(), HashSet::new());
+        let (mut last_seen, mut foreign) = (BTreeMap::<String, bool>::new(), BTreeSet::new());
         let mut next = match link {
             Some(link) => self.graph.link(link)?,
             None => self.window_url(now, mailbox),
@@ -158,7 +162,7 @@ impl Rounds {
                 (Some(link), _) => next = self.graph.link(&link)?,
                 (None, Some(delta_link)) => {
                     let there = last_seen.iter().filter(|(id, removed)| !**removed && !foreign.contains(*id));
-                    let mut ids: HashSet<_> = there.map(|(id, _)| id.clone()).collect();
+                    let mut ids: BTreeSet<_> = there.map(|(id, _)| id.clone()).collect();
                     // "Removed" may only mean "outside the window", and a full round shows nothing of what is gone:
                     // a GET decides about what we hold, and what we do not hold needs no decision.
                     let doubtful = |id: &&String| link.is_none() || last_seen.get(*id).is_some_and(|removed| *removed);
@@ -172,7 +176,7 @@ impl Rounds {
     }
 
     /// Events of this mailbox that have a line which is not over.
-    fn known(&self, now: DateTime<Utc>, mailbox: &Mailbox) -> HashSet<String> {
+    fn known(&self, now: DateTime<Utc>, mailbox: &Mailbox) -> BTreeSet<String> {
         let lives = |booking: &dialroom_booking::Booking| {
             booking.state == BookingState::Active && booking.windows().any(|(_, window)| window.closes() > now)
         };
@@ -201,7 +205,7 @@ impl Rounds {
     ) -> Result<(), RoundError> {
         let appointment = match self.read(settings, now, mailbox, id).await {
             Ok(appointment) => appointment,
-            Err(RoundError::Graph(GraphError::NotFound(_))) => {
+            Err(RoundError::Graph(GraphError::NotFound(refusal))) if refusal.is_of_a_gone_item() => {
                 let origin = Origin::Graph { mailbox: mailbox.id.clone(), event: id.to_owned() };
                 self.pipeline.gone(origin, mailbox.address.clone()).await?;
                 return Ok(());
@@ -249,7 +253,12 @@ impl Rounds {
 
     async fn instances(&self, now: DateTime<Utc>, mailbox: &Mailbox, id: &str) -> Result<Vec<Vec<u8>>, RoundError> {
         let (start, end) = window(now);
-        let query = [("startDateTime", start.as_str()), ("endDateTime", end.as_str())];
+        let query = [
+            ("startDateTime", start.as_str()),
+            ("endDateTime", end.as_str()),
+            ("$select", INSTANCE_SELECT),
+            ("$top", INSTANCES_PER_PAGE),
+        ];
         let mut next = self.graph.url(&["users", &mailbox.id, "events", id, "instances"], &query);
         let mut pages = Vec::new();
         while pages.len() < MAX_INSTANCE_PAGES {
