@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use connector_planner::LetterKind;
+use connector_planner::{IcsKind, LetterKind};
 use dialroom_host::Clock;
 use dialroom_settings::Settings;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use super::world::EVA;
 use crate::invitation::{Posting, Templates, compose};
 use crate::outbox::{Post, PostError, Posted};
 
@@ -40,13 +41,16 @@ pub(super) struct Mailboxes {
     settings: Arc<Settings>,
     rng: Mutex<ChaCha8Rng>,
     pub(super) mood: Mutex<Mood>,
+    /// Whether everybody opens what is attached; else the guest whose calendar is looked at alone.
+    pub(super) everybody_opens: std::sync::atomic::AtomicBool,
     arrived: Mutex<Vec<Arrived>>,
 }
 
 impl Mailboxes {
     pub(super) fn new(seed: u64, clock: Clock, settings: Arc<Settings>) -> Self {
         let rng = Mutex::new(ChaCha8Rng::seed_from_u64(seed ^ 0x6d61_696c));
-        Self { clock, settings, rng, mood: Mutex::default(), arrived: Mutex::default() }
+        let everybody_opens = true.into();
+        Self { clock, settings, rng, mood: Mutex::default(), everybody_opens, arrived: Mutex::default() }
     }
 
     /// Everything that arrived, each letter once: whoever gets one again sees its Message-ID.
@@ -59,6 +63,10 @@ impl Mailboxes {
     /// Letters to this person.
     pub(super) fn to(&self, address: &str) -> Vec<Arrived> {
         self.arrived().into_iter().filter(|one| one.to == address).collect()
+    }
+
+    fn is_opened(&self, address: &str) -> bool {
+        address == EVA || self.everybody_opens.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn happens(&self, rate: f64) -> bool {
@@ -81,7 +89,9 @@ impl Post for Mailboxes {
         }
         let at = self.clock.wall();
         let posting = Posting { now: at, message_id };
-        let ics = posted.booking.as_ref().filter(|_| posted.row.letter.ics != connector_planner::IcsKind::None);
+        // Composing is much of a simulation's time; it is done where the object is looked at.
+        let opened = posted.row.letter.ics != IcsKind::None && self.is_opened(posted.row.key.recipient.as_str());
+        let ics = posted.booking.as_ref().filter(|_| opened);
         let ics = ics.map(|booking| {
             let mail = compose(templates(), &self.settings, booking, &posted.row.letter, &posting).unwrap();
             calendar_part(&mail.message)
