@@ -51,6 +51,8 @@ pub(crate) struct Change {
     pub(crate) properties: Vec<(String, Option<String>)>,
     /// One date of a series: moved there, or cancelled.
     pub(crate) date: Option<(NaiveDate, Option<(NaiveDateTime, NaiveDateTime)>)>,
+    /// Who is invited to one date beside those of the series.
+    pub(crate) guests: Option<(NaiveDate, Vec<Attendee>)>,
 }
 
 /// What a new item starts with: facts, categories, extended properties.
@@ -115,6 +117,7 @@ impl Change {
             recurrence: None,
             moved: BTreeMap::new(),
             dropped: Default::default(),
+            guests: BTreeMap::new(),
         };
         let (mut categories, mut properties) = (Vec::new(), BTreeMap::new());
         self.apply(html_level, &mut facts, &mut categories, &mut properties)?;
@@ -135,9 +138,13 @@ impl Change {
                 Some(times) => _ = facts.moved.insert(date, times),
                 None => {
                     facts.moved.remove(&date);
+                    facts.guests.remove(&date);
                     facts.dropped.insert(date);
                 }
             }
+        }
+        if let Some((date, guests)) = self.guests {
+            facts.guests.insert(date, guests);
         }
         set(&mut facts.subject, self.subject);
         set(&mut facts.online, self.online);
@@ -201,6 +208,9 @@ impl Change {
             return Err(Refusal::bad_request("an extended property is too long"));
         }
         let known = |date: &NaiveDate| facts.series_dates().contains(date) && !facts.dropped.contains(date);
+        if self.guests.as_ref().is_some_and(|(date, _)| !known(date)) {
+            return Err(Refusal::item_not_found());
+        }
         match &self.date {
             Some((date, _)) if !known(date) => Err(Refusal::item_not_found()),
             Some((_, Some((start, end)))) if end < start => Err(Refusal::bad_request("the end is before the start")),

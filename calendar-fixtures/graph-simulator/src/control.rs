@@ -280,6 +280,8 @@ pub(crate) async fn calendar(State(world): State<Shared>, Query(week): Query<Wee
             date["start"] = json!(instant_text(one.start, item.facts.zone));
             date["end"] = json!(instant_text(one.end, item.facts.zone));
             date["date"] = json!(one.date.map(|date| date.to_string()));
+            let guests = one.date.and_then(|date| item.facts.guests.get(&date)).into_iter().flatten();
+            date["guests"] = guests.map(|guest| json!(guest.who.address)).collect();
             date["original_start"] = json!(one.original_start.to_rfc3339_opts(SecondsFormat::Secs, true));
             dates.push((instant(one.start, item.facts.zone), date));
         }
@@ -364,7 +366,11 @@ fn user_change(tenant: &Tenant, wanted: &Value, item: Option<&Item>) -> Result<C
         let pairs = properties.iter().map(|(id, value)| (id.clone(), value.as_str().map(str::to_owned)));
         change.properties.extend(pairs);
     }
-    if let Some(raw) = wanted["occurrence"].as_str() {
+    if let (Some(raw), Some(guests)) = (wanted["occurrence"].as_str(), change.attendees.clone()) {
+        change.attendees = None;
+        let date = raw.parse().map_err(|_| Refusal::bad_request("occurrence: write its original date, 2026-11-24"))?;
+        change.guests = Some((date, guests));
+    } else if let Some(raw) = wanted["occurrence"].as_str() {
         change.date = Some(one_date(raw, wanted, zone, &mut change, length)?);
     }
     Ok(change)

@@ -87,6 +87,8 @@ pub(crate) struct Facts {
     pub(crate) moved: BTreeMap<NaiveDate, (NaiveDateTime, NaiveDateTime)>,
     /// Dates that were cancelled.
     pub(crate) dropped: BTreeSet<NaiveDate>,
+    /// Who was added to single dates, by their original date.
+    pub(crate) guests: BTreeMap<NaiveDate, Vec<Attendee>>,
 }
 
 /// Somebody with an address, as typed.
@@ -135,6 +137,7 @@ pub(crate) struct Instance {
     pub(crate) original_start: DateTime<Utc>,
     pub(crate) start: NaiveDateTime,
     pub(crate) end: NaiveDateTime,
+    /// It was changed by itself: moved, or with guests of its own.
     pub(crate) moved: bool,
 }
 
@@ -182,7 +185,13 @@ impl Facts {
         let moved = self.moved.get(&date);
         let (start, end) = moved.copied().unwrap_or((planned, planned + length));
         let original_start = instant(planned, self.zone);
-        Instance { date: Some(date), original_start, start, end, moved: moved.is_some() }
+        Instance {
+            date: Some(date),
+            original_start,
+            start,
+            end,
+            moved: moved.is_some() || self.guests.contains_key(&date),
+        }
     }
 
     /// Those that touch the half-open window.
@@ -226,6 +235,7 @@ mod tests {
             recurrence: Some(recurrence),
             moved: BTreeMap::new(),
             dropped: BTreeSet::new(),
+            guests: BTreeMap::new(),
         }
     }
 

@@ -201,6 +201,7 @@ impl Tenant {
         if rescheduled(&before, &item.facts) {
             item.facts.moved.clear();
             item.facts.dropped.clear();
+            item.facts.guests.clear();
             self.name_dates(index);
         }
         let item = &mut self.items[index];
@@ -244,6 +245,12 @@ impl Tenant {
         for attendee in &before.attendees {
             if !before.draft && !facts.attendees.iter().any(|one| same(&one.who.address, &attendee.who.address)) {
                 self.uninvite(now, index, &attendee.who.address);
+            }
+        }
+        for (date, guests) in &facts.guests {
+            for guest in guests.iter().filter(|guest| !before.guests.get(date).is_some_and(|held| held.contains(guest)))
+            {
+                self.mail(now, index, &guest.who.address, "invitation");
             }
         }
         let told = told_everybody(before, &facts);

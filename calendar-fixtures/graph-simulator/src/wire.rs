@@ -83,7 +83,8 @@ pub(crate) fn event(item: &Item, one: Option<&Instance>, prefer: &Prefer, option
     put("location", location(&facts.location));
     let places = if facts.location.is_empty() { json!([]) } else { json!([location(&facts.location)]) };
     put("locations", places);
-    put("attendees", attendees(facts));
+    let guests = date.and_then(|date| facts.guests.get(&date)).map_or(&[][..], Vec::as_slice);
+    put("attendees", attendees(facts, guests));
     put("organizer", json!({"emailAddress": address(&item.organizer)}));
     if let Some(one) = one.filter(|one| one.date.is_some()) {
         put("originalStart", json!(stamp(one.original_start)));
@@ -210,12 +211,12 @@ fn address(who: &Address) -> Value {
 }
 
 /// Nobody's answer has a time before there is one: Graph writes the year 1.
-fn attendees(facts: &Facts) -> Value {
+fn attendees(facts: &Facts, guests: &[crate::item::Attendee]) -> Value {
     let one = |attendee: &crate::item::Attendee| {
         let status = json!({"response": attendee.response, "time": "0001-01-01T00:00:00Z"});
         json!({"type": attendee.kind, "status": status, "emailAddress": address(&attendee.who)})
     };
-    facts.attendees.iter().map(one).collect()
+    facts.attendees.iter().chain(guests).map(one).collect()
 }
 
 fn response_status(item: &Item) -> Value {

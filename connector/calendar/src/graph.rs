@@ -28,7 +28,7 @@ pub const SEQUENCE_PROPERTY: &str = "Integer {00062002-0000-0000-C000-0000000000
 /// What to ask for of an event (`$select`): without it a series keeps its cancelled dates to itself.
 pub const EVENT_SELECT: &str = wire::SELECT;
 /// What to ask for of a date of a series (`…/instances`).
-pub const INSTANCE_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay";
+pub const INSTANCE_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay,attendees";
 /// Longest subject, location, name or category kept, in characters; Outlook stops at 255.
 const MAX_LINE_CHARS: usize = 500;
 /// Most categories looked at.
@@ -156,6 +156,25 @@ impl Reader<'_> {
         }
         appointment.endless_or_beyond_horizon = truncated || self.goes_on(master, appointment.time_zone, &dates);
         appointment.dates = dates;
+        self.single_guests(appointment, master, pages);
+    }
+
+    /// Whoever was added to a date of the series alone.
+    fn single_guests<P: AsRef<[u8]>>(&mut self, series: &mut Appointment, master: &Event, pages: &[P]) {
+        let pages: Vec<_> =
+            pages.iter().filter_map(|page| wire::read::<wire::Page>(page.as_ref(), MAX_PAGE_BYTES).ok()).collect();
+        let shown = pages.iter().flat_map(|page| page.value.items()).chain(master.exception_occurrences.items());
+        let exceptions = shown.filter_map(Lenient::get).filter(|one| one.kind.is("exception"));
+        for exception in exceptions.filter(|one| !one.is_cancelled.or(false)) {
+            let written = exception.original_start.get().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+            let date = written.map(|at| at.with_timezone(&Utc));
+            let Some(date) = date.filter(|date| series.dates.iter().any(|one| one.original_start == *date)) else {
+                continue;
+            };
+            for guest in self.attendees(exception) {
+                invite_to(series, guest, date);
+            }
+        }
     }
 
     fn instance(&mut self, dates: &mut Dates, event: &Lenient<Event>, series: &Appointment, page: usize) {
@@ -278,6 +297,20 @@ impl Reader<'_> {
     }
 }
 
+/// Adds somebody to one date, unless the whole series invites him.
+fn invite_to(series: &mut Appointment, guest: Attendee, date: DateTime<Utc>) {
+    if guest.person.address == series.organizer.address {
+        return;
+    }
+    let full = series.attendees.len() >= Appointment::MAX_ATTENDEES;
+    match series.attendees.iter_mut().find(|known| known.person.address == guest.person.address) {
+        Some(Attendee { only: Some(dates), .. }) if !dates.contains(&date) => dates.push(date),
+        Some(_) => {}
+        None if full => {}
+        None => series.attendees.push(Attendee { only: Some(vec![date]), ..guest }),
+    }
+}
+
 /// Start and end as instants.
 fn times(event: &Event, all_day: bool, zone: Tz) -> Result<(DateTime<Utc>, DateTime<Utc>), GraphError> {
     let start = instant("start", event.start.get(), all_day, zone)?;
@@ -331,6 +364,7 @@ fn read_attendee(attendee: &wire::Recipient) -> Result<Attendee, String> {
             Some("declined") => Response::Declined,
             _ => Response::None,
         },
+        only: None,
     })
 }
 

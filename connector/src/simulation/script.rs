@@ -86,7 +86,7 @@ impl Script {
             return self.create(world).await;
         }
         let meeting = self.dice.one(&self.meetings).clone();
-        let change = match self.dice.below(if meeting.series { 22 } else { 16 }) {
+        let change = match self.dice.below(if meeting.series { 24 } else { 16 }) {
             0..3 => self.moved(world),
             3 => json!({"categories": []}),
             4 => json!({"categories": ["Telephone conference", "Blue"]}),
@@ -102,6 +102,10 @@ impl Script {
             14 | 15 => return self.delete(world, &meeting).await,
             16..19 => self.date(world, &meeting, true).await,
             19 | 20 => self.date(world, &meeting, false).await,
+            21 | 22 => {
+                let date = self.date(world, &meeting, true).await;
+                json!({"occurrence": date["occurrence"], "attendees": [self.dice.one(&["solo@fabrikam.example", BERND])]})
+            }
             _ => json!({"recurrence": self.recurrence()}),
         };
         self.changes += 1;

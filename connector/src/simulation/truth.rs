@@ -25,6 +25,8 @@ pub(super) struct Meeting {
     pub(super) event: String,
     pub(super) series: bool,
     pub(super) attendees: BTreeSet<String>,
+    /// Who is invited to one date, and to which.
+    pub(super) guests: BTreeSet<(String, DateTime<Utc>)>,
     pub(super) dates: BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>)>,
 }
 
@@ -49,7 +51,12 @@ pub(super) async fn truth(world: &World) -> BTreeMap<String, Meeting> {
             date["attendees"].as_array().unwrap().iter().map(|one| one["address"].as_str().unwrap().to_lowercase());
         // Whoever organizes it and lists himself is no guest of his.
         meeting.attendees = people.filter(|one| date["organizer"]["address"] != one.as_str()).collect();
-        meeting.dates.insert(at("original_start"), (start, end));
+        let original = at("original_start");
+        let guests = date["guests"].as_array().unwrap().iter().map(|one| one.as_str().unwrap());
+        for guest in guests.filter(|one| !meeting.attendees.contains(*one) && date["organizer"]["address"] != **one) {
+            meeting.guests.insert((guest.to_owned(), original));
+        }
+        meeting.dates.insert(original, (start, end));
     }
     meetings
 }
@@ -95,8 +102,13 @@ async fn differing_bookings(world: &World) -> Vec<String> {
             dialroom_booking::Origin::Graph { event, .. } => event.clone(),
             dialroom_booking::Origin::Dialroom => String::new(),
         };
-        let attendees = booking.invitees.iter().map(|one| one.person.address.as_str().to_owned()).collect();
-        let meeting = Meeting { event, series: booking.series, attendees, dates };
+        let (whole, single): (Vec<_>, Vec<_>) = booking.invitees.iter().partition(|one| one.only.is_none());
+        let address = |one: &dialroom_booking::Invitee| one.person.address.as_str().to_owned();
+        let attendees = whole.into_iter().map(address).collect();
+        let invited =
+            single.into_iter().flat_map(|one| one.only.iter().flatten().map(move |date| (address(one), *date)));
+        let guests = invited.filter(|(_, date)| dates.contains_key(date)).collect();
+        let meeting = Meeting { event, series: booking.series, attendees, guests, dates };
         if held.insert(booking.uid.clone(), meeting).is_some() {
             problems.push(format!("two living bookings for {}", booking.uid));
         }
@@ -114,7 +126,11 @@ async fn differing_bookings(world: &World) -> Vec<String> {
 fn same(wanted: &Meeting, found: &Meeting) -> bool {
     let times = |one: &Meeting| one.dates.values().copied().collect::<Vec<_>>();
     let dates = if wanted.series { wanted.dates == found.dates } else { times(wanted) == times(found) };
-    dates && wanted.event == found.event && wanted.series == found.series && wanted.attendees == found.attendees
+    dates
+        && wanted.event == found.event
+        && wanted.series == found.series
+        && wanted.attendees == found.attendees
+        && wanted.guests == found.guests
 }
 
 fn shared_rooms(world: &World) -> Vec<String> {

@@ -200,3 +200,33 @@ async fn whoever_is_added_to_a_series_later_gets_its_dates_and_nobody_else_hears
     assert_eq!(world.mail.arrived().len(), before + 1, "who is removed hears it from the calendar");
     assert_right(&world).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_added_to_one_date_gets_that_date_alone() {
+    let world = World::start(Beginning::default()).await;
+    let key = weekly(&world).await;
+    world.pass(5).await;
+    let before = world.mail.arrived().len();
+    world.change(&key, json!({"occurrence": "2026-12-08", "attendees": ["solo@fabrikam.example"]})).await;
+    world.pass(5).await;
+    let mails = world.mail.arrived();
+    assert_eq!((mails.len(), mails.last().unwrap().to.as_str()), (before + 1, "solo@fabrikam.example"));
+    let ics = mails.last().unwrap().ics.clone().unwrap();
+    assert_eq!(ics.matches("BEGIN:VEVENT").count(), 1);
+    assert!(ics.contains("RECURRENCE-ID;TZID=Europe/Berlin:20261208T100000"), "{ics}");
+    assert_right(&world).await;
+    // Another date is moved: that is not his; then his own.
+    world.change(&key, json!({"occurrence": "2026-12-01", "start": "2026-12-02T15:00:00"})).await;
+    world.pass(5).await;
+    assert_eq!(world.mail.to("solo@fabrikam.example").len(), 1);
+    world.change(&key, json!({"occurrence": "2026-12-08", "start": "2026-12-08T15:00:00"})).await;
+    world.pass(5).await;
+    assert_eq!(world.mail.to("solo@fabrikam.example").len(), 2);
+    // A number would let him in on every date.
+    let callers = connector_planner::handed_over(&world.booking()).callers;
+    assert!(callers.iter().all(|one| one.person != "solo@fabrikam.example"));
+    world.change(&key, json!({"attendees": [BERND, EVA, "solo@fabrikam.example"]})).await;
+    world.pass(5).await;
+    assert_eq!(world.mail.to("solo@fabrikam.example").len(), 3, "all of it now");
+    assert_right(&world).await;
+}

@@ -30,8 +30,9 @@ const FULL_ROUND_HOURS: i64 = 24;
 const MAX_PAGES: usize = 2_000;
 /// Pages of one series' dates.
 const MAX_INSTANCE_PAGES: usize = 100;
-/// Dates on one page, of which no more is asked than what makes a date: a page is a kilobyte or two a dozen.
-const INSTANCES_PER_PAGE: &str = "200";
+/// Dates on one page, of which no more is asked than what makes a date: with five hundred attendees each, the most that
+/// Graph has, a page stays below what is read.
+const INSTANCES_PER_PAGE: &str = "100";
 /// Entries read side by side; the client has its own bound per mailbox.
 const CONCURRENT_ENTRIES: usize = 3;
 /// Graph may forget where we stood even in the middle of a full round.
