@@ -19,6 +19,7 @@ use crate::pipeline::{self, Shared, Worker};
 use crate::shelf::Shelf;
 use crate::source::graph::{Doorbells, GraphClient, Watching, mailboxes};
 use crate::store::{Keep, KeepError};
+use crate::trace::Passed;
 
 /// What the world gives.
 pub(crate) struct World {
@@ -55,6 +56,7 @@ pub(crate) struct Parts {
 pub(crate) fn assemble(world: World) -> Result<Parts, KeepError> {
     let World { keep, clock, chance, metrics, settings, graph, mixer, post, token, http, demo } = world;
     let (shelf, doorbells, hand_offs) = (Arc::<Shelf>::default(), Arc::<Doorbells>::default(), Arc::new(Notify::new()));
+    let passed = Arc::<Passed>::default();
     let unread = Arc::new(AtomicUsize::new(mailboxes(&settings.borrow()).len()));
     let (mails, posted) = mpsc::unbounded_channel();
     let outbox = Outbox::open(keep.clone(), clock.clone(), Arc::clone(&metrics), post)?;
@@ -67,6 +69,7 @@ pub(crate) fn assemble(world: World) -> Result<Parts, KeepError> {
         metrics: Arc::clone(&metrics),
         mails,
         hand_offs: Arc::clone(&hand_offs),
+        passed: Arc::clone(&passed),
     })?;
     let directory = Directory::new(clock.clone(), graph.clone());
     let link = MixerLink {
@@ -86,6 +89,7 @@ pub(crate) fn assemble(world: World) -> Result<Parts, KeepError> {
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
         doorbells: Arc::clone(&doorbells),
+        passed,
         unread: Arc::clone(&unread),
         token,
         http,

@@ -16,6 +16,7 @@ mod directory;
 mod pipeline;
 mod shelf;
 mod store;
+mod trace;
 
 pub mod invitation;
 pub mod mail;

@@ -11,4 +11,5 @@ mod post;
 mod random;
 mod script;
 mod truth;
+mod why;
 mod world;

@@ -18,7 +18,7 @@ use crate::directory::Directory;
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, Sighted, Stopping};
 use crate::shelf::Shelf;
-use crate::store::SyncState;
+use crate::store::{SeenBy, SyncState};
 
 /// Bookings reach this far ahead.
 const HORIZON_DAYS: i64 = 400;
@@ -89,6 +89,25 @@ impl RoundError {
     }
 }
 
+/// Why a round is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reason {
+    /// Everything is to be taken in anew.
+    pub(super) whole: bool,
+    /// What made us look.
+    pub(super) seen_by: SeenBy,
+}
+
+/// What reading an entry needs beside its id.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    settings: &'a Settings,
+    now: DateTime<Utc>,
+    mailbox: &'a Mailbox,
+    first_sync: DateTime<Utc>,
+    seen_by: SeenBy,
+}
+
 /// Entries to be read, and where the next round starts.
 struct Touched {
     ids: BTreeSet<String>,
@@ -103,10 +122,10 @@ impl Rounds {
         now: DateTime<Utc>,
         mailbox: &Mailbox,
         state: &SyncState,
-        whole: bool,
+        reason: Reason,
     ) -> Result<SyncState, RoundError> {
         let stale = now - state.full_at >= TimeDelta::hours(FULL_ROUND_HOURS);
-        let mut link = state.delta_link.as_deref().filter(|_| !whole && !stale);
+        let mut link = state.delta_link.as_deref().filter(|_| !reason.whole && !stale);
         let mut restarts = 0;
         let touched = loop {
             match self.touched(settings, now, mailbox, link).await {
@@ -118,9 +137,12 @@ impl Rounds {
                 other => break other?,
             }
         };
+        let full = link.is_none() && reason.seen_by == SeenBy::Look;
+        let seen_by = if full { SeenBy::Comparison } else { reason.seen_by };
+        let look = Look { settings, now, mailbox, first_sync: state.first_sync, seen_by };
         let mut entries: Vec<_> = Vec::with_capacity(touched.ids.len());
         for id in &touched.ids {
-            entries.push(self.entry(settings, now, mailbox, state.first_sync, id));
+            entries.push(self.entry(look, id));
         }
         let results: Vec<_> = futures_util::stream::iter(entries).buffer_unordered(CONCURRENT_ENTRIES).collect().await;
         results.into_iter().collect::<Result<(), _>>()?;
@@ -196,19 +218,13 @@ impl Rounds {
     }
 
     /// Reads one entry whole and has it decided. An entry that cannot be read hides no other.
-    async fn entry(
-        &self,
-        settings: &Settings,
-        now: DateTime<Utc>,
-        mailbox: &Mailbox,
-        first_sync: DateTime<Utc>,
-        id: &str,
-    ) -> Result<(), RoundError> {
+    async fn entry(&self, look: Look<'_>, id: &str) -> Result<(), RoundError> {
+        let Look { settings, now, mailbox, first_sync, seen_by } = look;
         let appointment = match self.read(settings, now, mailbox, id).await {
             Ok(appointment) => appointment,
             Err(RoundError::Graph(GraphError::NotFound(refusal))) if refusal.is_of_a_gone_item() => {
                 let origin = Origin::Graph { mailbox: mailbox.id.clone(), event: id.to_owned() };
-                self.pipeline.gone(origin, mailbox.address.clone()).await?;
+                self.pipeline.gone(origin, mailbox.address.clone(), seen_by).await?;
                 return Ok(());
             }
             Err(error) if error.is_of_the_entry() => {
@@ -222,7 +238,8 @@ impl Rounds {
         let addresses: Vec<_> = people.map(|person| person.address.clone()).collect();
         let directory = self.directory.look_up(settings, addresses).await?;
         let mailbox = Some(mailbox.address.clone());
-        self.pipeline.sighted(Sighted { appointment, mailbox, first_sync: Some(first_sync), directory }).await?;
+        let first_sync = Some(first_sync);
+        self.pipeline.sighted(Sighted { appointment, mailbox, first_sync, directory, seen_by }).await?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::client::{GraphClient, GraphError};
-use super::delta::{Mailbox, RoundError, Rounds};
+use super::delta::{Mailbox, Reason, RoundError, Rounds};
 use super::subscriptions::{self, Subscription};
 use super::webhook::{Bell, Doorbells};
 use crate::directory::Directory;
@@ -273,8 +273,9 @@ impl Task {
             }
         };
         let whole = self.bell.whole.swap(false, Ordering::Relaxed);
+        let seen_by = self.bell.reason();
         let settings = Arc::clone(&self.watching.settings.borrow());
-        match self.rounds.take(&settings, now, mailbox, &state, whole).await {
+        match self.rounds.take(&settings, now, mailbox, &state, Reason { whole, seen_by }).await {
             Ok(next) => {
                 metrics.rounds.add();
                 if state.delta_link != next.delta_link || state.full_at != next.full_at {
