@@ -16,7 +16,7 @@ use crate::{Appointment, AppointmentDate, Attendee, BLOCK_MARKER, Marks, Problem
 mod delta;
 mod wire;
 
-pub use delta::{DeltaItem, DeltaPage, EventKind, read_delta_page};
+pub use delta::{DeltaItem, DeltaPage, EventKind, page_of_events, read_delta_page};
 use wire::{Event, Lenient, ZonedTime};
 
 /// Largest event read; Exchange itself stops at 1 MB of body or so.
@@ -28,7 +28,9 @@ pub const SEQUENCE_PROPERTY: &str = "Integer {00062002-0000-0000-C000-0000000000
 /// What to ask for of an event (`$select`): without it a series keeps its cancelled dates to itself.
 pub const EVENT_SELECT: &str = wire::SELECT;
 /// What to ask for of a date of a series (`…/instances`).
-pub const INSTANCE_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay,attendees";
+pub const INSTANCE_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay";
+/// What to ask for of a date that was changed by itself: its guests too, which for every date would be megabytes.
+pub const EXCEPTION_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay,attendees";
 /// Longest subject, location, name or category kept, in characters; Outlook stops at 255.
 const MAX_LINE_CHARS: usize = 500;
 /// Most categories looked at.

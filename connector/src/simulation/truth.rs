@@ -10,8 +10,6 @@ use serde_json::Value;
 use super::attendees::calendar_of;
 use super::world::{EVA, World};
 
-/// `dial_in.overrun_minutes` and `rooms.guard_minutes`.
-const OVERRUN: TimeDelta = TimeDelta::minutes(15);
 /// `conference.max_duration_minutes`.
 const LONGEST: TimeDelta = TimeDelta::minutes(480);
 /// Shortest window's meeting.
@@ -41,7 +39,8 @@ pub(super) async fn truth(world: &World) -> BTreeMap<String, Meeting> {
         let at = |name: &str| date[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
         let (start, end) = (at("start"), at("end"));
         let end = end.clamp(start + SHORTEST, start + LONGEST);
-        if end + OVERRUN <= now || start >= now + SURE {
+        // Once its time is over a meeting gets no line any more; one that it had stays open for its overrun.
+        if end <= now || start >= now + SURE {
             continue;
         }
         let meeting = meetings.entry(date["iCalUId"].as_str().unwrap().to_owned()).or_default();
@@ -93,7 +92,7 @@ async fn differing_bookings(world: &World) -> Vec<String> {
     let mut held = BTreeMap::<String, Meeting>::new();
     for booking in world.shelf.all().iter().filter(|one| one.state == BookingState::Active) {
         let dates = booking.occurrences.iter().filter(|(_, date)| date.state == OccurrenceState::Scheduled);
-        let live = dates.filter(|(_, date)| date.window.closes() > now && date.window.start() < now + SURE);
+        let live = dates.filter(|(_, date)| date.window.end() > now && date.window.start() < now + SURE);
         let dates: BTreeMap<_, _> = live.map(|(at, date)| (*at, (date.window.start(), date.window.end()))).collect();
         if dates.is_empty() {
             continue;

@@ -84,6 +84,12 @@ pub fn read_delta_page(bytes: &[u8]) -> Result<DeltaPage, GraphError> {
     Ok(out)
 }
 
+/// A page as Graph would write it, of events that were read one by one.
+#[must_use]
+pub fn page_of_events(events: &[Vec<u8>]) -> Vec<u8> {
+    [b"{\"value\":[".as_slice(), &events.join(b",".as_slice()), b"]}"].concat()
+}
+
 fn item(event: &wire::Event) -> Option<DeltaItem> {
     Some(DeltaItem {
         id: event.id.get().filter(|id| !id.is_empty())?.clone(),

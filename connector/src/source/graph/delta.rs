@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connector_calendar::{
-    Appointment, EVENT_SELECT, GraphContext, INSTANCE_SELECT, SEQUENCE_PROPERTY, appointment_from_graph,
-    read_delta_page,
+    Appointment, EVENT_SELECT, EXCEPTION_SELECT, EventKind, GraphContext, INSTANCE_SELECT, SEQUENCE_PROPERTY,
+    appointment_from_graph, page_of_events, read_delta_page,
 };
 use dialroom_booking::{BookingState, EmailAddress, Origin, Person};
 use dialroom_settings::{Rule, Settings};
@@ -30,9 +30,12 @@ const FULL_ROUND_HOURS: i64 = 24;
 const MAX_PAGES: usize = 2_000;
 /// Pages of one series' dates.
 const MAX_INSTANCE_PAGES: usize = 100;
-/// Dates on one page, of which no more is asked than what makes a date: with five hundred attendees each, the most that
-/// Graph has, a page stays below what is read.
-const INSTANCES_PER_PAGE: &str = "100";
+/// Dates on one page, of which no more is asked than what makes a date.
+const INSTANCES_PER_PAGE: &str = "200";
+/// Most bytes of one series' dates: a thousand of them are some hundred kilobytes.
+const MAX_SERIES_BYTES: usize = connector_calendar::MAX_PAGE_BYTES;
+/// Dates changed by themselves whose guests are asked for, those that come first.
+const MAX_EXCEPTIONS: usize = 60;
 /// Entries read side by side; the client has its own bound per mailbox.
 const CONCURRENT_ENTRIES: usize = 3;
 /// Graph may forget where we stood even in the middle of a full round.
@@ -261,7 +264,12 @@ impl Rounds {
             home_zone: settings.directory.time_zone,
             horizon: now + TimeDelta::days(HORIZON_DAYS),
         };
-        let pages = if is_series(&event) { self.instances(now, mailbox, id).await? } else { Vec::new() };
+        let mut pages = Vec::new();
+        if is_series(&event) {
+            pages = self.instances(now, mailbox, id).await?;
+            let exceptions = self.exceptions(mailbox, &pages).await?;
+            pages.extend(exceptions);
+        }
         let (appointment, problems) = appointment_from_graph(&event, &pages, &context)?;
         for problem in problems {
             tracing::debug!(%problem, "a part of an entry cannot be read");
@@ -278,9 +286,13 @@ impl Rounds {
             ("$top", INSTANCES_PER_PAGE),
         ];
         let mut next = self.graph.url(&["users", &mailbox.id, "events", id, "instances"], &query);
-        let mut pages = Vec::new();
+        let (mut pages, mut bytes) = (Vec::new(), 0);
         while pages.len() < MAX_INSTANCE_PAGES {
             let page = self.graph.get(&mailbox.id, next).await?;
+            bytes += page.len();
+            if bytes > MAX_SERIES_BYTES {
+                return Err(RoundError::Endless);
+            }
             let link = read_delta_page(&page)?.next_link;
             pages.push(page);
             match link {
@@ -289,6 +301,27 @@ impl Rounds {
             }
         }
         Err(RoundError::Endless)
+    }
+}
+
+impl Rounds {
+    /// The dates that were changed by themselves, with their guests, as one more page; none where none was.
+    async fn exceptions(&self, mailbox: &Mailbox, pages: &[Vec<u8>]) -> Result<Option<Vec<u8>>, RoundError> {
+        let mut read = Vec::new();
+        for page in pages {
+            let items = read_delta_page(page)?.items.into_iter();
+            for item in items.filter(|item| item.kind == EventKind::Exception).take(MAX_EXCEPTIONS - read.len()) {
+                let query = [("$select", EXCEPTION_SELECT)];
+                let url = self.graph.url(&["users", &mailbox.id, "events", &item.id], &query);
+                match self.graph.get(&mailbox.id, url).await {
+                    Ok(event) => read.push(event),
+                    // Its master has changed meanwhile, which is told by itself.
+                    Err(GraphError::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok((!read.is_empty()).then(|| page_of_events(&read)))
     }
 }
 
