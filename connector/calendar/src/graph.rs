@@ -57,6 +57,9 @@ pub enum GraphError {
     /// Too large to look at.
     #[error("a calendar answer of {0} bytes is larger than any real one; it was not read")]
     TooLarge(usize),
+    /// More entries on one page than any calendar has.
+    #[error("a page of a calendar has {0} entries more than any real one; it was not read")]
+    TooMany(usize),
     /// Not what Graph sends.
     #[error("the calendar's answer is no such object: {0}")]
     NotJson(#[source] serde_json::Error),
@@ -138,7 +141,12 @@ impl Reader<'_> {
         let mut dates = Dates::default();
         for (number, page) in pages.iter().enumerate() {
             match wire::read::<wire::Page>(page.as_ref(), MAX_PAGE_BYTES) {
-                Ok(page) => page.value.items().for_each(|one| self.instance(&mut dates, one, appointment, number)),
+                Ok(page) => {
+                    page.value.items().for_each(|one| self.instance(&mut dates, one, appointment, number));
+                    if page.value.left_out > 0 {
+                        self.problem("instances", &format!("page {number} holds more dates than are read"));
+                    }
+                }
                 Err(error) => self.problem("instances", &format!("page {number}: {error}")),
             }
         }

@@ -68,6 +68,10 @@ impl DeltaPage {
 /// When it is too large or no JSON object.
 pub fn read_delta_page(bytes: &[u8]) -> Result<DeltaPage, GraphError> {
     let page: wire::Page = wire::read(bytes, MAX_PAGE_BYTES)?;
+    if page.value.left_out > 0 {
+        // What is left out would be missed until the next comparison; nobody may think that it was seen.
+        return Err(GraphError::TooMany(page.value.left_out));
+    }
     let mut out = DeltaPage {
         next_link: page.next_link.get().cloned(),
         delta_link: page.delta_link.get().cloned(),
