@@ -63,9 +63,16 @@ fn read(name: &'static str, event: &str, pages: &[String]) -> Told {
     let horizon = "2027-12-31T00:00:00Z".parse().unwrap();
     let context = GraphContext { mailbox: "m", owner: &owner, home_zone: Tz::Europe__Berlin, horizon };
     MEMORY.reset_peak_usage();
-    let (before, begun) = (MEMORY.current_usage(), Instant::now());
+    let before = MEMORY.current_usage();
     let read = appointment_from_graph(event.as_bytes(), pages, &context);
-    let (took, bytes) = (begun.elapsed(), MEMORY.peak_usage().saturating_sub(before));
+    let bytes = MEMORY.peak_usage().saturating_sub(before);
+    // Whatever else the machine does only adds to a time: of several the least is what it takes.
+    let time = || {
+        let begun = Instant::now();
+        drop(appointment_from_graph(event.as_bytes(), pages, &context));
+        begun.elapsed()
+    };
+    let took = (0..5).map(|_| time()).min().unwrap();
     let dates = match &read {
         Ok((appointment, problems)) => {
             assert!(appointment.dates.len() <= Appointment::MAX_DATES, "{name}");

@@ -193,7 +193,7 @@ pub(super) struct ExtendedProperty {
 }
 
 /// Events of one page that are kept. A series comes on one page, with its dates of four hundred days.
-const MAX_EVENTS: usize = 4_000;
+const MAX_EVENTS: usize = 2_000;
 
 /// The events of a page, read one after the other: a page in one piece would take many times its length.
 #[derive(Debug, Default)]
