@@ -31,6 +31,7 @@ pub(crate) fn invitee(address: &str, numbers: &[&str]) -> Invitee {
         numbers: numbers.iter().map(|number| caller(number)).collect(),
         language: None,
         invited_already: true,
+        only: None,
     }
 }
 
@@ -70,7 +71,8 @@ pub(crate) fn origin(event: &str) -> Origin {
 
 /// Anna's meeting with Bernd and Clara, marked.
 pub(crate) fn appointment(start: i64, end: i64) -> Appointment {
-    let attendee = |address| Attendee { person: person(address), role: Role::Required, response: Response::None };
+    let attendee =
+        |address| Attendee { person: person(address), role: Role::Required, response: Response::None, only: None };
     Appointment {
         origin: origin("e1"),
         uid: "uid-1".into(),

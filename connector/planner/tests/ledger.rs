@@ -94,7 +94,8 @@ impl World {
     fn book(&mut self) {
         let number = self.meetings.len();
         let dates = self.dates();
-        let invited = |name| Attendee { person: person(name), role: Role::Required, response: Response::None };
+        let invited =
+            |name| Attendee { person: person(name), role: Role::Required, response: Response::None, only: None };
         let appointment = Appointment {
             origin: Origin::Graph { mailbox: "m".into(), event: format!("e{number}") },
             uid: format!("u{number}"),
@@ -216,6 +217,7 @@ impl World {
                         person: person("eva"),
                         role: Role::Required,
                         response: Response::None,
+                        only: None,
                     }),
                 }
                 self.look(number, false);

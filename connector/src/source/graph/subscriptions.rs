@@ -1,11 +1,12 @@
 //! The subscription of one mailbox: made while our listener runs, renewed at half of its life, made again when lost.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use dialroom_host::{Clock, OsRandom};
+use dialroom_host::Clock;
 use rand_core::RngCore;
 use serde::{Deserialize, Serialize};
 
 use super::client::{Ask, GraphClient, GraphError};
+use crate::chance::Chance;
 
 /// Life asked for: a little below Graph's bound for events, 10,080 minutes.
 const LIFE_MINUTES: i64 = 10_000;
@@ -143,7 +144,7 @@ async fn make(
     mailbox: &str,
     notification_url: &str,
 ) -> Result<Subscription, GraphError> {
-    let client_state = fresh_secret();
+    let client_state = fresh_secret(graph.chance());
     let wanted = |life| NewSubscription {
         change_type: "created,updated,deleted",
         notification_url: notification_url.to_owned(),
@@ -192,9 +193,9 @@ fn expiry(clock: &Clock, life_minutes: i64) -> String {
     (clock.wall() + TimeDelta::minutes(life_minutes)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn fresh_secret() -> String {
+fn fresh_secret(mut chance: Chance) -> String {
     let mut bytes = [0; 32];
-    OsRandom.fill_bytes(&mut bytes);
+    chance.fill_bytes(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
