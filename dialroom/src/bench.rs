@@ -10,7 +10,9 @@ mod child;
 mod codec;
 mod echo;
 mod figures;
+mod folder;
 mod histogram;
+mod load;
 mod options;
 mod own_mixer;
 mod ports;
@@ -24,16 +26,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use dialroom_host::Clock;
+use anyhow::Context as _;
 use mixer_service::sip::Codec;
 use serde_json::json;
 use tokio::sync::watch;
 
-use self::calls::{Calls, Counts, asked_to_stop};
+use self::calls::SipCalls;
 use self::child::Server as Child;
 use self::echo::{EchoArgs, Style};
 use self::figures::{Figures, Window};
+use self::load::{Carrier, Counts, TALK_BEFORE, asked_to_stop, measure};
 pub(crate) use self::options::BenchArgs;
 use self::options::{Plan, Server};
 use self::own_mixer::OwnMixer;
@@ -56,9 +58,6 @@ enum BenchAction {
     /// The bare echoes that a server is compared with
     Echo(EchoArgs),
 }
-
-/// From the beginning of the talk to what is measured: by then every talker has begun once.
-const TALK_BEFORE: Duration = Duration::from_secs(2);
 
 /// Measures and prints.
 ///
@@ -162,7 +161,7 @@ async fn against_own_mixer(plan: &Plan, stop: &mut watch::Receiver<bool>) -> any
     against(plan, name, &server, stop).await
 }
 
-/// Calls a server, lets people talk, and measures.
+/// Loads a SIP server.
 async fn against(
     plan: &Plan,
     name: &str,
@@ -172,33 +171,14 @@ async fn against(
     if let (Some(pid), Some(core), Some(_)) = (server.pid, plan.cores.server, &plan.server) {
         process::keep_on(pid, &[core])?;
     }
-    let idle = server.pid.map(Snapshot::take).transpose()?;
-    let mut sound = Sound::start(plan.seating, plan.codec, plan.sound_threads())?;
-    let mut calls = Calls::new(plan, server).await?;
-    let clock = Clock::real();
-    let mut told = clock.instant();
-    calls
-        .place_all(&mut sound, stop, |up, legs| {
-            if clock.instant() >= told {
-                told += Duration::from_secs(2);
-                progress(&format!("{name}: {up} of {legs} calls up"));
-            }
-        })
-        .await?;
-    if calls.counts.up == 0 && !*stop.borrow() {
-        let refused = calls.counts.refused.iter().map(|(why, count)| format!("{why} ({count} ×)"));
-        bail!("no call came up at {}: {}", server.address, refused.collect::<Vec<_>>().join(", "));
-    }
-    let settle = calls.keys_take()? + Duration::from_secs(plan.settle.into());
-    calls.follow_until(clock.instant() + settle, &mut sound, stop).await?;
-    sound.talk();
-    calls.follow_until(clock.instant() + TALK_BEFORE, &mut sound, stop).await?;
-    progress(&format!("{name}: {} calls up; {} s", calls.counts.up, plan.seconds));
-    let window = Window::open(&sound, server.pid)?;
-    calls.follow_until(clock.instant() + Duration::from_secs(plan.seconds.into()), &mut sound, stop).await?;
-    let spent = window.close(&sound, idle.as_ref())?;
-    let calls = calls.hang_up().await;
-    Ok(Figures { name: name.to_owned(), seating: plan.seating, calls, spent, sound: sound.finish() })
+    let idle = |pid| anyhow::Ok((pid, Snapshot::take(pid)?));
+    let carrier = Carrier {
+        name: name.to_owned(),
+        place: server.address.to_string(),
+        local: server.local,
+        process: server.pid.map(idle).transpose()?,
+    };
+    measure(plan, carrier, SipCalls::new(plan, server).await?, stop).await
 }
 
 /// Waits so long, or until it is time to stop.

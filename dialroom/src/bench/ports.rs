@@ -1,6 +1,6 @@
 //! Sockets of the legs: an even port for the sound, and the odd one above it for reports (RFC 3550 section 11).
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::bail;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -45,6 +45,22 @@ impl Ports {
         let why = why.map_or_else(|| "all are taken".to_owned(), |why| why.to_string());
         bail!("no pair of UDP ports from {FIRST} to {LAST} on {}: {why}; make fewer calls at once", self.local)
     }
+}
+
+/// An address of loopback whose port is free for datagrams and streams.
+///
+/// # Errors
+/// When none is found.
+pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = socket.local_addr()?;
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free on {}", Ipv4Addr::LOCALHOST)
 }
 
 /// Lets this process, and those it starts, hold as many sockets as so many legs need.
