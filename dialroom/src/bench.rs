@@ -1,9 +1,9 @@
 //! `dialroom bench`: how many calls a conference server carries, and how they sound.
 //!
-//! A load generator for any SIP server, and for a mixer that it starts itself. Signalling is `mixer_service::sip`'s; the sound
-//! is made and heard by code of few instructions, for a bench must not need more than what it measures. Beside the server
-//! it measures two bare UDP echoes, on the same core and in the same minute: what the figures of one machine say on another
-//! one is told by the ratio to those alone.
+//! A load generator for any SIP server, for a mixer that it starts itself, and for the AudioBridge of Janus. SIP is
+//! `mixer_service::sip`'s; the sound is made and heard by code of few instructions, for a bench must not need more than what
+//! it measures. Beside the server it measures two bare UDP echoes, on the same core and in the same minute: what the figures
+//! of one machine say on another one is told by the ratio to those alone.
 
 mod calls;
 mod child;
@@ -12,6 +12,7 @@ mod echo;
 mod figures;
 mod folder;
 mod histogram;
+mod janus;
 mod load;
 mod options;
 mod own_mixer;
@@ -23,6 +24,7 @@ mod tones;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use self::calls::SipCalls;
 use self::child::Server as Child;
 use self::echo::{EchoArgs, Style};
 use self::figures::{Figures, Window};
+use self::janus::Janus;
 use self::load::{Carrier, Counts, TALK_BEFORE, asked_to_stop, measure};
 pub(crate) use self::options::BenchArgs;
 use self::options::{Plan, Server};
@@ -69,7 +72,9 @@ pub(crate) async fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = command.arguments.plan()?;
-    ports::allow_sockets(plan.seating.legs)?;
+    let janus = if plan.janus_prebuffers.is_empty() { None } else { Some(janus::installed()?) };
+    let files_of_a_leg = if janus.is_some() { janus::LEG_FILES } else { ports::LEG_SOCKETS };
+    ports::allow_sockets(plan.seating.legs, files_of_a_leg)?;
     if let Some(cores) = &plan.cores.calls {
         process::keep_on(std::process::id(), cores)?;
     }
@@ -95,6 +100,11 @@ pub(crate) async fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
             Some(server) => against(&plan, "server", server, &mut stop).await?,
             None => against_own_mixer(&plan, &mut stop).await?,
         });
+    }
+    for prebuffer in &plan.janus_prebuffers {
+        if let Some(program) = janus.as_ref().filter(|_| !*stop.borrow()) {
+            runs.push(against_janus(&plan, program, *prebuffer, &mut stop).await?);
+        }
     }
     print(&runs, command.arguments.json)?;
     Ok(ExitCode::SUCCESS)
@@ -179,6 +189,28 @@ async fn against(
         process: server.pid.map(idle).transpose()?,
     };
     measure(plan, carrier, SipCalls::new(plan, server).await?, stop).await
+}
+
+/// Loads the AudioBridge of a Janus, whose participants wait for so many packets.
+async fn against_janus(
+    plan: &Plan,
+    program: &Path,
+    prebuffer: u32,
+    stop: &mut watch::Receiver<bool>,
+) -> anyhow::Result<Figures> {
+    let janus = Janus::start(plan.cores.server, program).await?;
+    let carrier = Carrier {
+        name: format!("Janus {}, prebuffer {prebuffer}", janus.version),
+        place: format!("{} ({})", janus.address, program.display()),
+        local: janus.address.ip(),
+        // Before its rooms, for they are threads and codecs; one of ours is but a booking until the first call.
+        process: Some((janus.pid(), Snapshot::take(janus.pid())?)),
+    };
+    let measured = async {
+        let calls = janus.open_rooms(plan, prebuffer).await?;
+        measure(plan, carrier, calls, stop).await
+    };
+    measured.await.with_context(|| format!("Janus; the end of its log:\n{}", janus.log_end()))
 }
 
 /// Waits so long, or until it is time to stop.

@@ -40,7 +40,16 @@ impl Folder {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn make_log(&self) -> anyhow::Result<fs::File> {
-        fs::File::create(self.log()).context("the log cannot be written")
+        fs::File::create(self.log()).context("the log cannot be written")?;
+        self.add_to_log()
+    }
+
+    /// The same log once more, for a second stream.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn add_to_log(&self) -> anyhow::Result<fs::File> {
+        fs::File::options().append(true).open(self.log()).context("the log cannot be written")
     }
 
     /// The last lines of the log.
