@@ -1,16 +1,19 @@
 //! `dialroom bench`: how many calls a conference server carries, and how they sound.
 //!
-//! A load generator for any SIP server, and for a mixer that it starts itself. Signalling is `mixer_service::sip`'s; the sound
-//! is made and heard by code of few instructions, for a bench must not need more than what it measures. Beside the server
-//! it measures two bare UDP echoes, on the same core and in the same minute: what the figures of one machine say on another
-//! one is told by the ratio to those alone.
+//! A load generator for any SIP server, for a mixer that it starts itself, and for the AudioBridge of Janus. SIP is
+//! `mixer_service::sip`'s; the sound is made and heard by code of few instructions, for a bench must not need more than what
+//! it measures. Beside the server it measures two bare UDP echoes, on the same core and in the same minute: what the figures
+//! of one machine say on another one is told by the ratio to those alone.
 
 mod calls;
 mod child;
 mod codec;
 mod echo;
 mod figures;
+mod folder;
 mod histogram;
+mod janus;
+mod load;
 mod options;
 mod own_mixer;
 mod ports;
@@ -21,19 +24,21 @@ mod tones;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use dialroom_host::Clock;
+use anyhow::Context as _;
 use mixer_service::sip::Codec;
 use serde_json::json;
 use tokio::sync::watch;
 
-use self::calls::{Calls, Counts, asked_to_stop};
+use self::calls::SipCalls;
 use self::child::Server as Child;
 use self::echo::{EchoArgs, Style};
 use self::figures::{Figures, Window};
+use self::janus::Janus;
+use self::load::{Carrier, Counts, TALK_BEFORE, asked_to_stop, measure};
 pub(crate) use self::options::BenchArgs;
 use self::options::{Plan, Server};
 use self::own_mixer::OwnMixer;
@@ -57,9 +62,6 @@ enum BenchAction {
     Echo(EchoArgs),
 }
 
-/// From the beginning of the talk to what is measured: by then every talker has begun once.
-const TALK_BEFORE: Duration = Duration::from_secs(2);
-
 /// Measures and prints.
 ///
 /// # Errors
@@ -70,7 +72,9 @@ pub(crate) async fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = command.arguments.plan()?;
-    ports::allow_sockets(plan.seating.legs)?;
+    let janus = if plan.janus_prebuffers.is_empty() { None } else { Some(janus::installed()?) };
+    let files_of_a_leg = if janus.is_some() { janus::LEG_FILES } else { ports::LEG_SOCKETS };
+    ports::allow_sockets(plan.seating.legs, files_of_a_leg)?;
     if let Some(cores) = &plan.cores.calls {
         process::keep_on(std::process::id(), cores)?;
     }
@@ -96,6 +100,11 @@ pub(crate) async fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
             Some(server) => against(&plan, "server", server, &mut stop).await?,
             None => against_own_mixer(&plan, &mut stop).await?,
         });
+    }
+    for prebuffer in &plan.janus_prebuffers {
+        if let Some(program) = janus.as_ref().filter(|_| !*stop.borrow()) {
+            runs.push(against_janus(&plan, program, *prebuffer, &mut stop).await?);
+        }
     }
     print(&runs, command.arguments.json)?;
     Ok(ExitCode::SUCCESS)
@@ -162,7 +171,7 @@ async fn against_own_mixer(plan: &Plan, stop: &mut watch::Receiver<bool>) -> any
     against(plan, name, &server, stop).await
 }
 
-/// Calls a server, lets people talk, and measures.
+/// Loads a SIP server.
 async fn against(
     plan: &Plan,
     name: &str,
@@ -172,33 +181,36 @@ async fn against(
     if let (Some(pid), Some(core), Some(_)) = (server.pid, plan.cores.server, &plan.server) {
         process::keep_on(pid, &[core])?;
     }
-    let idle = server.pid.map(Snapshot::take).transpose()?;
-    let mut sound = Sound::start(plan.seating, plan.codec, plan.sound_threads())?;
-    let mut calls = Calls::new(plan, server).await?;
-    let clock = Clock::real();
-    let mut told = clock.instant();
-    calls
-        .place_all(&mut sound, stop, |up, legs| {
-            if clock.instant() >= told {
-                told += Duration::from_secs(2);
-                progress(&format!("{name}: {up} of {legs} calls up"));
-            }
-        })
-        .await?;
-    if calls.counts.up == 0 && !*stop.borrow() {
-        let refused = calls.counts.refused.iter().map(|(why, count)| format!("{why} ({count} ×)"));
-        bail!("no call came up at {}: {}", server.address, refused.collect::<Vec<_>>().join(", "));
-    }
-    let settle = calls.keys_take()? + Duration::from_secs(plan.settle.into());
-    calls.follow_until(clock.instant() + settle, &mut sound, stop).await?;
-    sound.talk();
-    calls.follow_until(clock.instant() + TALK_BEFORE, &mut sound, stop).await?;
-    progress(&format!("{name}: {} calls up; {} s", calls.counts.up, plan.seconds));
-    let window = Window::open(&sound, server.pid)?;
-    calls.follow_until(clock.instant() + Duration::from_secs(plan.seconds.into()), &mut sound, stop).await?;
-    let spent = window.close(&sound, idle.as_ref())?;
-    let calls = calls.hang_up().await;
-    Ok(Figures { name: name.to_owned(), seating: plan.seating, calls, spent, sound: sound.finish() })
+    let idle = |pid| anyhow::Ok((pid, Snapshot::take(pid)?));
+    let carrier = Carrier {
+        name: name.to_owned(),
+        place: server.address.to_string(),
+        local: server.local,
+        process: server.pid.map(idle).transpose()?,
+    };
+    measure(plan, carrier, SipCalls::new(plan, server).await?, stop).await
+}
+
+/// Loads the AudioBridge of a Janus, whose participants wait for so many packets.
+async fn against_janus(
+    plan: &Plan,
+    program: &Path,
+    prebuffer: u32,
+    stop: &mut watch::Receiver<bool>,
+) -> anyhow::Result<Figures> {
+    let janus = Janus::start(plan.cores.server, program).await?;
+    let carrier = Carrier {
+        name: format!("Janus {}, prebuffer {prebuffer}", janus.version),
+        place: format!("{} ({})", janus.address, program.display()),
+        local: janus.address.ip(),
+        // Before its rooms, for they are threads and codecs; one of ours is but a booking until the first call.
+        process: Some((janus.pid(), Snapshot::take(janus.pid())?)),
+    };
+    let measured = async {
+        let calls = janus.open_rooms(plan, prebuffer).await?;
+        measure(plan, carrier, calls, stop).await
+    };
+    measured.await.with_context(|| format!("Janus; the end of its log:\n{}", janus.log_end()))
 }
 
 /// Waits so long, or until it is time to stop.

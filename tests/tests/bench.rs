@@ -100,3 +100,42 @@ async fn calls_that_are_refused_are_counted_and_no_fault() {
     assert!(run["cpu_ms_per_leg_second"].is_null(), "its process was not told");
     mixer.close().await;
 }
+
+/// Whether the system's Janus is there to be driven.
+fn janus_is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join("janus").is_file())
+}
+
+#[tokio::test]
+async fn janus_beside_a_mixer_of_its_own_in_the_same_run() {
+    if !janus_is_installed() {
+        println!("skipped: janus is not installed (Debian: apt-get install janus)");
+        return;
+    }
+    let flags = ["--janus", "--janus-prebuffer", "6,1", "--legs", "10", "--rooms", "2", "--talkers", "2"];
+    let report = bench(&[&flags[..], &["--seconds", "4", "--settle", "1"]].concat()).await;
+    let names: Vec<_> = report["runs"].as_array().expect("runs").iter().map(|run| run["name"].as_str()).collect();
+    let janus = |prebuffer: &str| {
+        let is_it = |name: &&str| name.starts_with("Janus 1") && name.ends_with(prebuffer);
+        run(&report, names.iter().flatten().copied().find(is_it).unwrap_or_else(|| panic!("{names:?}")))
+    };
+    for (prebuffer, of) in [("prebuffer 6", janus("prebuffer 6")), ("prebuffer 1", janus("prebuffer 1"))] {
+        assert_all_is_heard(of, 10);
+        assert_eq!(of["voices"]["expected"], 2 * (2 + 3 * 2), "{prebuffer}");
+        assert!(of["memory_kib_per_leg"].as_f64().is_some_and(|kib| kib > 0.0), "{of:#}");
+        assert!(of["cpu_ratio"]["echo, a socket per leg"].as_f64().is_some_and(|ratio| ratio > 0.0), "{of:#}");
+        figure(&format!("Janus, {prebuffer}"), of);
+    }
+    figure("a mixer of its own beside it", run(&report, "dialroom mixer"));
+}
+
+#[tokio::test]
+async fn where_janus_is_missing_its_package_is_named_before_anything_is_measured() {
+    let mut command = Command::new(executable());
+    command.args(["bench", "--janus"]).env("PATH", "/no/such/folder").kill_on_drop(true);
+    let ended = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends").expect("it runs");
+    let words = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && words.contains("apt-get install janus"), "{words}");
+    assert!(!words.contains("echo,"), "{words}");
+}

@@ -1,6 +1,6 @@
-//! The calls of a load: placed at an even pace, counted when they come up, ended by BYE.
+//! Calls by SIP: begun by INVITE, counted when they come up, ended by BYE.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -13,24 +13,21 @@ use mixer_service::sip::{
 use mixer_signalling::{CalledFrom, Capabilities, Limits};
 use tokio::sync::{mpsc, watch};
 
-use super::histogram::Histogram;
+use super::load::{Calls, Counts, asked_to_stop};
 use super::options::{Plan, Server};
 use super::ports::Ports;
 use super::sound::{Line, Sound};
 
 /// The one server that is called.
 const SERVER: PeerId = PeerId(1);
-/// How long the last call may take to be answered.
-const ANSWER: Duration = Duration::from_secs(15);
 /// How long all calls may take to end.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Packets from the answer to the first key: nobody keys before he hears who answers.
 const KEYS_AFTER: u32 = 50;
-const SET_UP_BIN: Duration = Duration::from_micros(500);
 
 /// Calls on their way, up and over.
 #[derive(Debug)]
-pub(super) struct Calls<'a> {
+pub(super) struct SipCalls<'a> {
     plan: &'a Plan,
     server: &'a Server,
     clock: Clock,
@@ -38,27 +35,7 @@ pub(super) struct Calls<'a> {
     events: mpsc::Receiver<SipEvent>,
     placed: HashMap<CallKey, Placed>,
     up: HashMap<CallKey, usize>,
-    /// What they came to.
-    pub(super) counts: Counts,
-}
-
-/// What the calls came to.
-#[derive(Clone, Debug)]
-pub(super) struct Counts {
-    /// Answered.
-    pub(super) up: usize,
-    /// Refused or unanswered, by why.
-    pub(super) refused: BTreeMap<String, usize>,
-    /// Ended by the other side while they should have lasted.
-    pub(super) dropped: usize,
-    /// From INVITE to answer.
-    pub(super) set_up: Histogram,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self { up: 0, refused: BTreeMap::new(), dropped: 0, set_up: Histogram::new(SET_UP_BIN) }
-    }
+    counts: Counts,
 }
 
 #[derive(Debug)]
@@ -69,7 +46,7 @@ struct Placed {
     rtcp: UdpSocket,
 }
 
-impl<'a> Calls<'a> {
+impl<'a> SipCalls<'a> {
     /// Makes ready to call; no call is placed yet.
     ///
     /// # Errors
@@ -86,75 +63,6 @@ impl<'a> Calls<'a> {
             up: HashMap::new(),
             counts: Counts::default(),
         })
-    }
-
-    /// Places all calls, and waits until each is up or refused; or until it is time to stop.
-    ///
-    /// # Errors
-    /// When no ports are left, or the sound has ended.
-    pub(super) async fn place_all(
-        &mut self,
-        sound: &mut Sound,
-        stop: &mut watch::Receiver<bool>,
-        mut told: impl FnMut(usize, usize),
-    ) -> anyhow::Result<()> {
-        let mut ports = Ports::new(self.server.local);
-        let begun = self.clock.instant();
-        let legs = self.plan.seating.legs;
-        for leg in 0..legs {
-            let due = begun + Duration::from_secs(1).mul_f64(leg as f64 / f64::from(self.plan.ramp));
-            self.follow_until(due, sound, stop).await?;
-            if *stop.borrow() {
-                return Ok(());
-            }
-            self.place(leg, &mut ports)?;
-            told(self.counts.up, legs);
-        }
-        let patience = self.clock.instant() + ANSWER;
-        while !self.placed.is_empty() && self.clock.instant() < patience && !*stop.borrow() {
-            let soon = (self.clock.instant() + Duration::from_millis(100)).min(patience);
-            self.follow_until(soon, sound, stop).await?;
-            told(self.counts.up, legs);
-        }
-        for (call, _) in self.placed.drain() {
-            self.sip.hang_up(call, "no answer");
-            *self.counts.refused.entry("no answer".to_owned()).or_default() += 1;
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, leg: usize, ports: &mut Ports) -> anyhow::Result<()> {
-        let (sound, rtcp) = ports.pair()?;
-        let local = LocalMedia { ip: self.server.local, port: sound.local_addr()?.port() };
-        let number = self.plan.filled(&self.server.number, leg);
-        let from = self.server.from.as_ref().map(|from| self.plan.filled(from, leg));
-        let at = self.clock.instant();
-        let call = self.sip.invite(Invite { target: None, peer: Some(SERVER), number, from, local });
-        self.placed.insert(call, Placed { leg, at, sound, rtcp });
-        Ok(())
-    }
-
-    /// Takes note of what happens until then, or until it is time to stop.
-    ///
-    /// # Errors
-    /// When the sound has ended.
-    pub(super) async fn follow_until(
-        &mut self,
-        deadline: Instant,
-        sound: &mut Sound,
-        stop: &mut watch::Receiver<bool>,
-    ) -> anyhow::Result<()> {
-        loop {
-            tokio::select! {
-                biased;
-                () = asked_to_stop(stop) => return Ok(()),
-                event = self.events.recv() => {
-                    let event = event.context("signalling has ended")?;
-                    self.happened(event, sound)?;
-                }
-                () = self.clock.sleep_until(deadline) => return Ok(()),
-            }
-        }
     }
 
     fn happened(&mut self, event: SipEvent, sound: &mut Sound) -> anyhow::Result<()> {
@@ -197,14 +105,59 @@ impl<'a> Calls<'a> {
             keys: self.plan.keys(leg)?.after(KEYS_AFTER),
         })
     }
+}
 
-    /// How long the keys take that each leg presses.
-    pub(super) fn keys_take(&self) -> anyhow::Result<Duration> {
+impl Calls for SipCalls<'_> {
+    async fn place(&mut self, leg: usize, ports: &mut Ports) -> anyhow::Result<()> {
+        let (sound, rtcp) = ports.pair()?;
+        let local = LocalMedia { ip: self.server.local, port: sound.local_addr()?.port() };
+        let number = self.plan.filled(&self.server.number, leg);
+        let from = self.server.from.as_ref().map(|from| self.plan.filled(from, leg));
+        let at = self.clock.instant();
+        let call = self.sip.invite(Invite { target: None, peer: Some(SERVER), number, from, local });
+        self.placed.insert(call, Placed { leg, at, sound, rtcp });
+        Ok(())
+    }
+
+    async fn follow_until(
+        &mut self,
+        deadline: Instant,
+        sound: &mut Sound,
+        stop: &mut watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                biased;
+                () = asked_to_stop(stop) => return Ok(()),
+                event = self.events.recv() => {
+                    let event = event.context("signalling has ended")?;
+                    self.happened(event, sound)?;
+                }
+                () = self.clock.sleep_until(deadline) => return Ok(()),
+            }
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.placed.len()
+    }
+
+    fn give_up(&mut self) {
+        for (call, _) in self.placed.drain() {
+            self.sip.hang_up(call, "no answer");
+            *self.counts.refused.entry("no answer".to_owned()).or_default() += 1;
+        }
+    }
+
+    fn keys_take(&self) -> anyhow::Result<Duration> {
         Ok(Duration::from_millis(20) * self.plan.keys(0)?.after(KEYS_AFTER).packets())
     }
 
-    /// Ends all calls, and waits until the other side has taken note.
-    pub(super) async fn hang_up(mut self) -> Counts {
+    fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    async fn hang_up(mut self) -> Counts {
         for call in self.up.keys().chain(self.placed.keys()) {
             self.sip.hang_up(*call, "the bench is over");
         }
@@ -220,13 +173,6 @@ impl<'a> Calls<'a> {
         let _ = tokio::time::timeout(FAREWELL, over).await;
         self.sip.shutdown("the bench is over").await;
         self.counts
-    }
-}
-
-/// Whoever cannot ask any more does not need it either.
-pub(super) async fn asked_to_stop(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending().await
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use dialroom_host::Clock;
 use serde_json::{Value, json};
 
-use super::calls::Counts;
 use super::histogram::Histogram;
+use super::load::Counts;
 use super::process::Snapshot;
 use super::sound::{Seating, Sound, Tally};
 

@@ -15,6 +15,10 @@ const TALKERS_MAX: usize = 8;
 const SECONDS_MAX: u32 = 3_600;
 const RAMP_MAX: u32 = 2_000;
 const THREADS_MAX: usize = 64;
+/// Packets that the AudioBridge waits for at most (`MAX_PREBUFFERING` of Janus 1.1).
+const PREBUFFER_MAX: u32 = 50;
+/// Runs of Janus in one bench.
+const JANUS_RUNS_MAX: usize = 4;
 /// Legs of a room where nothing else is asked for.
 const ROOM_OF: usize = 5;
 
@@ -75,6 +79,12 @@ pub(crate) struct BenchArgs {
     /// Let the mixer take all sound on one port, as the setting shared_media_port does
     #[arg(long, conflicts_with = "server")]
     shared_port: bool,
+    /// Measure the AudioBridge of Janus too, where the program janus is installed
+    #[arg(long)]
+    janus: bool,
+    /// Packets that it waits for before a participant is heard; several measure it once with each
+    #[arg(long, value_name = "PACKETS", value_delimiter = ',', default_value = "6", requires = "janus")]
+    janus_prebuffer: Vec<u32>,
     /// Leave the echoes out
     #[arg(long)]
     no_echo: bool,
@@ -105,6 +115,8 @@ pub(super) struct Plan {
     pub(super) first_room: usize,
     /// Whether a mixer of ours has one port for all sound.
     pub(super) shared_port: bool,
+    /// A run of Janus for each, with so many packets to wait for.
+    pub(super) janus_prebuffers: Vec<u32>,
     /// Whether the echoes are measured too.
     pub(super) echoes: bool,
     pub(super) cores: Cores,
@@ -142,7 +154,7 @@ impl BenchArgs {
         within("--ramp", self.ramp, 1, RAMP_MAX, "more are no telephone system's")?;
         self.keys(0)?;
         let server = self.server.map(|address| self.running_server(address)).transpose()?;
-        let local = server.as_ref().is_none_or(|server| server.pid.is_some());
+        let local = self.janus || server.as_ref().is_none_or(|server| server.pid.is_some());
         Ok(Plan {
             seating: Seating { legs: self.legs, rooms, talkers: self.talkers, echo: false },
             codec: match self.codec {
@@ -158,6 +170,7 @@ impl BenchArgs {
             digits: self.digits.clone(),
             first_room: self.first_room,
             shared_port: self.shared_port,
+            janus_prebuffers: if self.janus { self.janus_prebuffers()? } else { Vec::new() },
             echoes: local && !self.no_echo,
             cores: self.cores(local)?,
         })
@@ -173,6 +186,23 @@ impl BenchArgs {
             number,
             from: self.from.clone(),
         })
+    }
+
+    fn janus_prebuffers(&self) -> anyhow::Result<Vec<u32>> {
+        let codec = match self.codec {
+            CodecName::Pcma | CodecName::Pcmu => None,
+            CodecName::G722 => Some("g722"),
+            CodecName::Opus => Some("opus"),
+        };
+        if let Some(codec) = codec {
+            bail!("--codec {codec}: Janus is measured with pcma or pcmu; take one of them, or leave --janus out");
+        }
+        let all = &self.janus_prebuffer;
+        within("--janus-prebuffer: number of values", all.len(), 1, JANUS_RUNS_MAX, "each is a run of its own")?;
+        for packets in all {
+            within("--janus-prebuffer", *packets, 1, PREBUFFER_MAX, "the AudioBridge waits for no more")?;
+        }
+        Ok(all.clone())
     }
 
     /// A server on this machine has a core of its own where there are two.
@@ -277,10 +307,23 @@ mod tests {
             ("--digits 12x", ["--digits 12x", "0 to 9", "comma"]),
             ("--server 127.0.0.1:5060", ["--number", "--server", "60{room}"]),
             ("--server-cpu 9999", ["--server-cpu", "9999", "there are"]),
+            ("--janus --codec g722", ["--codec g722", "pcma or pcmu", "--janus"]),
+            ("--janus --janus-prebuffer 51", ["--janus-prebuffer 51", "1 to 50", "no more"]),
+            ("--janus --janus-prebuffer 1,2,3,4,5", ["--janus-prebuffer", "1 to 4", "a run of its own"]),
+            ("--janus-prebuffer 1", ["--janus", "required", "--janus-prebuffer"]),
         ] {
             let error = plan(line).unwrap_err().to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn janus_is_measured_once_for_each_prebuffer_and_only_when_asked_for() {
+        let prebuffers = |line| plan(line).unwrap().janus_prebuffers;
+        assert!(prebuffers("").is_empty());
+        assert_eq!((prebuffers("--janus"), prebuffers("--janus --janus-prebuffer 6,1")), (vec![6], vec![6, 1]));
+        let beside = plan("--janus --server 127.0.0.1:5060 --number 60").unwrap();
+        assert!(beside.echoes, "the processor time of Janus is known");
     }
 
     #[test]

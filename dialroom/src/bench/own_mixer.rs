@@ -1,8 +1,7 @@
 //! A mixer of our own to be measured: settings of its own, and a booking for each room, handed over as the connector would.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -15,6 +14,8 @@ use dialroom_booking::{
 use dialroom_host::Clock;
 
 use super::child::Server;
+use super::folder::Folder;
+use super::ports::free_address;
 use crate::http;
 
 /// What is dialled before the room's number.
@@ -46,9 +47,9 @@ impl OwnMixer {
     pub(super) async fn start(core: Option<usize>, shared_port: bool) -> anyhow::Result<Self> {
         let folder = Folder::make()?;
         let (sip, control) = (free_address()?, free_address()?);
-        let settings = folder.0.join("dialroom.toml");
+        let settings = folder.path().join("dialroom.toml");
         fs::write(&settings, settings_text(sip, control, shared_port)).context("the settings cannot be written")?;
-        let log = fs::File::create(folder.log()).context("the log cannot be written")?;
+        let log = folder.make_log()?;
         let server = Server::start(core, |command| {
             command.arg("mixer").arg("--settings").arg(&settings).stdout(Stdio::null()).stderr(log);
         })?;
@@ -71,9 +72,7 @@ impl OwnMixer {
         if tokio::time::timeout(READY, ready).await.unwrap_or(false) {
             return Ok(());
         }
-        let log = fs::read_to_string(self.folder.log()).unwrap_or_default();
-        let end: Vec<_> = log.lines().rev().take(5).collect();
-        bail!("the mixer does not start: {}", end.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        bail!("the mixer does not start: {}", self.folder.log_end());
     }
 
     /// Books so many rooms, numbered from the first on, all open now.
@@ -82,7 +81,7 @@ impl OwnMixer {
     /// When the mixer refuses one.
     pub(super) async fn book(&self, first: usize, rooms: usize) -> anyhow::Result<()> {
         let client = http::client()?;
-        let token = fs::read_to_string(self.folder.0.join("handoff.token")).context("the mixer made no token")?;
+        let token = fs::read_to_string(self.folder.path().join("handoff.token")).context("the mixer made no token")?;
         for number in first..first + rooms {
             let booking = booking(number)?;
             let url = format!("http://{}/v1/bookings/{}", self.control, booking.id);
@@ -132,41 +131,4 @@ fn booking(number: usize) -> anyhow::Result<HandedOver> {
         callers: vec![caller],
         permanent: false,
     })
-}
-
-/// An address of loopback whose port is free for datagrams and streams.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    const TRIES: usize = 100;
-    for _ in 0..TRIES {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = socket.local_addr()?;
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    bail!("no port is free on {}", Ipv4Addr::LOCALHOST)
-}
-
-/// A folder that goes with the mixer.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("dialroom-bench-{}", std::process::id()));
-        // What an earlier bench with this process id left, should it have been killed.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).with_context(|| format!("the folder {} cannot be made", path.display()))?;
-        Ok(Self(path))
-    }
-
-    fn log(&self) -> PathBuf {
-        AsRef::<Path>::as_ref(&self.0).join("mixer.log")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

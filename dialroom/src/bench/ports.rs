@@ -1,13 +1,15 @@
 //! Sockets of the legs: an even port for the sound, and the odd one above it for reports (RFC 3550 section 11).
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::bail;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The range that legs take their ports from: above the one that mixers on the same machine usually have.
-const FIRST: u16 = 30_000;
+pub(super) const FIRST: u16 = 30_000;
 const LAST: u16 = 60_998;
+/// Descriptors of a leg of ours: sound and reports.
+pub(super) const LEG_SOCKETS: u64 = 2;
 /// Descriptors that a bench needs beside those of its legs.
 const OTHERS: u64 = 200;
 
@@ -47,12 +49,28 @@ impl Ports {
     }
 }
 
-/// Lets this process, and those it starts, hold as many sockets as so many legs need.
+/// An address of loopback whose port is free for datagrams and streams.
+///
+/// # Errors
+/// When none is found.
+pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = socket.local_addr()?;
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free on {}", Ipv4Addr::LOCALHOST)
+}
+
+/// Lets this process, and those it starts, hold as many files and sockets as so many legs need, at so many a leg.
 ///
 /// # Errors
 /// When the system's bound is lower.
-pub(super) fn allow_sockets(legs: usize) -> anyhow::Result<()> {
-    let needed = 2 * u64::try_from(legs)? + OTHERS;
+pub(super) fn allow_sockets(legs: usize, each: u64) -> anyhow::Result<()> {
+    let needed = each * u64::try_from(legs)? + OTHERS;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= needed {
         return Ok(());

@@ -63,7 +63,7 @@ fn tasks(pid: u32) -> std::io::Result<Vec<i32>> {
 
 fn thread(pid: u32, task: i32) -> Option<(String, Duration)> {
     let folder = PathBuf::from(format!("/proc/{pid}/task/{task}"));
-    let name = fs::read_to_string(folder.join("comm")).ok()?.trim().to_owned();
+    let name = kind(fs::read_to_string(folder.join("comm")).ok()?.trim());
     // Nanoseconds, where the kernel counts them; hundredths of a second everywhere.
     let exact = fs::read_to_string(folder.join("schedstat")).ok().and_then(|text| of_schedstat(&text));
     let time = match exact {
@@ -71,6 +71,12 @@ fn thread(pid: u32, task: i32) -> Option<(String, Duration)> {
         None => of_stat(&fs::read_to_string(folder.join("stat")).ok()?)?,
     };
     Some((name, time))
+}
+
+/// A thread's name without its numbers: programs name threads by room and participant, and those are of one kind.
+fn kind(name: &str) -> String {
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    name.split(' ').map(|word| if is_number(word) { "#" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// The first field of `schedstat`.
@@ -134,6 +140,12 @@ mod tests {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 90 0 0 0 12 5 0 0 20 0 1 0 100 200 300";
         assert_eq!(of_stat(stat), Some(Duration::from_millis(170)));
         assert_eq!((of_schedstat("0 x"), of_stat("7 (a")), (Some(Duration::ZERO), None));
+    }
+
+    #[test]
+    fn threads_of_many_rooms_are_of_one_kind() {
+        assert_eq!(kind("mixer 1001 3958"), kind("mixer 7 12"));
+        assert_eq!((kind("mixer 7"), kind("media-0"), kind("")), ("mixer #".into(), "media-0".into(), String::new()));
     }
 
     #[test]

@@ -76,9 +76,11 @@ impl Waves {
     }
 }
 
-/// Mean square of a packet, of full scale.
+/// Mean square of a packet, of full scale, without what is steady: nobody hears that. G.711 in A-law has no zero, and a mixer
+/// that adds up hundreds who are silent has moved far from it.
 pub(super) fn energy(sound: &[f32; PACKET_SAMPLES]) -> f32 {
-    sound.iter().map(|sample| sample * sample).sum::<f32>() / SAMPLES
+    let steady = sound.iter().sum::<f32>() / SAMPLES;
+    sound.iter().map(|sample| (sample - steady).powi(2)).sum::<f32>() / SAMPLES
 }
 
 /// [`PACKET_SAMPLES`] as a divisor.
@@ -104,6 +106,8 @@ mod tests {
             assert!((level - expected).abs() < 0.001, "{place}: {level}");
         }
         assert!((energy(&sound) - 3.0 * LEVEL * LEVEL / 2.0).abs() < 1e-4);
+        let beside_hundreds_who_are_silent = sound.map(|sample| sample + 0.1);
+        assert!((energy(&beside_hundreds_who_are_silent) - energy(&sound)).abs() < 1e-4);
     }
 
     #[test]
