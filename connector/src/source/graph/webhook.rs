@@ -4,7 +4,7 @@
 //! It needs no disk. At every start all mailboxes are looked at from where their last committed round ended, so a hint
 //! that was acknowledged and then lost with the process loses nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,8 +54,7 @@ impl Bell {
 #[derive(Debug, Default)]
 pub(crate) struct Doorbells {
     by_subscription: Mutex<HashMap<String, Door>>,
-    /// In order, so that a simulated day goes the same way each time.
-    by_mailbox: Mutex<BTreeMap<EmailAddress, Arc<Bell>>>,
+    by_mailbox: Mutex<HashMap<EmailAddress, Arc<Bell>>>,
 }
 
 struct Door {
