@@ -3,7 +3,7 @@
 //! Asked for before planning, so that the planner stays without a network. Answers are kept for a while: a hundred
 //! meetings of the same ten people ask ten times. Numbers are free text there; what no number can be made of is left out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Directory {
         settings: &Settings,
         people: impl IntoIterator<Item = EmailAddress>,
     ) -> Result<Contacts, GraphError> {
-        let people: BTreeSet<_> = people.into_iter().collect();
+        let people: HashSet<_> = people.into_iter().collect();
         let home = settings.directory.home_region;
         let mut questions = Vec::with_capacity(people.len());
         for address in people {

@@ -4,11 +4,8 @@
 //! until they are taken. What decides is in the crates `connector-calendar` and `connector-planner`; here stands what
 //! touches the world. The connector never touches SIP or RTP, and knows of the mixer its hand-off API alone.
 
-mod assembly;
-mod chance;
 mod run;
 mod settings_watch;
-mod way;
 
 mod source;
 
@@ -16,7 +13,6 @@ mod directory;
 mod pipeline;
 mod shelf;
 mod store;
-mod trace;
 
 pub mod invitation;
 pub mod mail;
@@ -29,8 +25,6 @@ mod mixer_link;
 mod console;
 mod metrics;
 
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod whole_way;
 

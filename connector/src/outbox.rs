@@ -154,7 +154,6 @@ impl Outbox {
             self.metrics.mails_waiting.set(self.lanes.values().map(|lane| lane.letters.len()).sum());
             let wake = self.paused.peek().map(|Reverse((at, _))| *at);
             tokio::select! {
-                biased;
                 () = stopping.cancelled(), if !stopping.is_cancelled() => {}
                 letter = posted.recv(), if !stopping.is_cancelled() => match letter {
                     Some(letter) => self.take(letter),

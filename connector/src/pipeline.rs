@@ -14,17 +14,15 @@ use connector_planner::{
     Decision, Directory as Contacts, HandOff, Ignored, Ledger, Plan, PlanRules, Refusal, Seen, Sighting, Stored, plan,
 };
 use dialroom_booking::{Booking, BookingId, BookingState, EmailAddress, Origin};
-use dialroom_host::{Batch, Clock};
+use dialroom_host::{Batch, Clock, OsRandom};
 use dialroom_settings::{Rule, Settings};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use crate::chance::Chance;
 use crate::metrics::Metrics;
 use crate::outbox::Posted;
 use crate::shelf::Shelf;
-use crate::store::{self, EntryTrace, Keep, KeepError, MailKey, MailRow, RefusedEntry, SeenBy, Step};
-use crate::trace::{self, Passed};
+use crate::store::{self, EntryTrace, Keep, KeepError, MailKey, MailRow, RefusedEntry};
 
 /// Entries that may wait to be planned; at the bound sources wait too.
 const MAX_WAITING: usize = 256;
@@ -44,15 +42,13 @@ pub(crate) struct Sighted {
     pub(crate) first_sync: Option<DateTime<Utc>>,
     /// What is known of its people.
     pub(crate) directory: Contacts,
-    /// What made us look.
-    pub(crate) seen_by: SeenBy,
 }
 
 /// Something to decide.
 #[derive(Debug)]
 enum Work {
     Sighted(Box<Sighted>, oneshot::Sender<Outcome>),
-    Gone(Origin, EmailAddress, SeenBy, oneshot::Sender<Outcome>),
+    Gone(Origin, EmailAddress, oneshot::Sender<Outcome>),
     Cancel(BookingId, oneshot::Sender<Outcome>),
 }
 
@@ -81,13 +77,8 @@ impl Pipeline {
     }
 
     /// The entry in this place, in the mailbox of this address, is confirmed to be gone.
-    pub(crate) async fn gone(
-        &self,
-        origin: Origin,
-        mailbox: EmailAddress,
-        seen_by: SeenBy,
-    ) -> Result<Outcome, Stopping> {
-        self.send(|done| Work::Gone(origin, mailbox, seen_by, done)).await
+    pub(crate) async fn gone(&self, origin: Origin, mailbox: EmailAddress) -> Result<Outcome, Stopping> {
+        self.send(|done| Work::Gone(origin, mailbox, done)).await
     }
 
     /// A booking made with us is to be cancelled.
@@ -111,8 +102,6 @@ pub(crate) struct Shared {
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     /// The clock.
     pub(crate) clock: Clock,
-    /// Draws rooms, PINs and ids.
-    pub(crate) chance: Chance,
     /// Committed bookings.
     pub(crate) shelf: Arc<Shelf>,
     /// Counts.
@@ -121,8 +110,6 @@ pub(crate) struct Shared {
     pub(crate) mails: mpsc::UnboundedSender<Posted>,
     /// Rung when hand-offs wait.
     pub(crate) hand_offs: Arc<Notify>,
-    /// Entries that were seen and left alone.
-    pub(crate) passed: Arc<Passed>,
 }
 
 /// Builds the pipeline from what is stored.
@@ -170,17 +157,7 @@ struct Group {
     posted: Vec<Posted>,
     hand_offs: bool,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
-    /// Histories that are written with the batch, by their key.
-    histories: HashMap<String, Vec<Step>>,
     changed: bool,
-}
-
-/// What is decided about.
-struct Case<'a> {
-    origin: &'a Origin,
-    stored: Option<Arc<Booking>>,
-    seen: Seen<'a>,
-    seen_by: SeenBy,
 }
 
 impl Worker {
@@ -195,7 +172,6 @@ impl Worker {
         loop {
             let clock = self.shared.clock.clone();
             tokio::select! {
-                biased;
                 taken = works.recv_many(&mut waiting, MAX_GROUP) => if taken == 0 { return Ok(()) },
                 () = clock.sleep_until_wall(lapse_at) => {
                     lapse_at = clock.wall() + TimeDelta::minutes(LAPSE_INTERVAL_MINUTES);
@@ -224,7 +200,7 @@ impl Worker {
     }
 
     async fn finish(&self, group: Group) -> Result<(), KeepError> {
-        let Group { batch, bookings, posted, hand_offs, answers, histories: _, changed } = group;
+        let Group { batch, bookings, posted, hand_offs, answers, changed } = group;
         if changed {
             self.shared.keep.commit(batch).await?;
             self.shared.metrics.commits.add();
@@ -260,14 +236,13 @@ impl Worker {
                     directory: &sighted.directory,
                 };
                 let seen = Seen::Appointment(sighting);
-                let case = Case { origin: &appointment.origin, stored, seen, seen_by: sighted.seen_by };
-                let outcome = self.decide(rules, case, Some(appointment), group)?;
+                let outcome = self.decide(rules, &appointment.origin, stored, seen, Some(appointment), group)?;
                 group.answers.push((done, outcome));
             }
-            Work::Gone(origin, mailbox, seen_by, done) => {
+            Work::Gone(origin, mailbox, done) => {
                 let stored = self.find(&origin, None);
                 let seen = Seen::Gone { origin: &origin, mailbox: Some(&mailbox) };
-                let outcome = self.decide(rules, Case { origin: &origin, stored, seen, seen_by }, None, group)?;
+                let outcome = self.decide(rules, &origin, stored, seen, None, group)?;
                 group.answers.push((done, outcome));
             }
             Work::Cancel(id, done) => {
@@ -276,9 +251,7 @@ impl Worker {
                     Some(booking) => {
                         let origin = booking.origin.clone();
                         let seen = Seen::Gone { origin: &origin, mailbox: None };
-                        let seen_by = SeenBy::Request;
-                        let case = Case { origin: &origin, stored: Some(booking), seen, seen_by };
-                        self.decide(rules, case, None, group)?
+                        self.decide(rules, &origin, Some(booking), seen, None, group)?
                     }
                 };
                 group.answers.push((done, outcome));
@@ -296,16 +269,17 @@ impl Worker {
     fn decide(
         &mut self,
         rules: &PlanRules,
-        case: Case<'_>,
+        origin: &Origin,
+        stored: Option<Arc<Booking>>,
+        seen: Seen<'_>,
         appointment: Option<&Appointment>,
         group: &mut Group,
     ) -> Result<Outcome, KeepError> {
-        let Case { origin, stored, seen, seen_by } = case;
         let now = self.shared.clock.wall();
         let refused = self.refused(origin)?;
         let held = Stored { booking: stored.as_deref(), refused: refused.as_ref() };
         let Plan { decision, rule, booking, holds, letters, hand_off } =
-            plan(now, rules, &self.ledger, held, seen, &mut self.shared.chance);
+            plan(now, rules, &self.ledger, held, seen, &mut OsRandom);
         let booking = booking.map(Arc::new);
         log(&decision, booking.as_deref().or(stored.as_deref()));
         for hold in &holds {
@@ -319,12 +293,6 @@ impl Worker {
             }
             self.hold(Arc::clone(booking));
             group.bookings.push(Arc::clone(booking));
-        }
-        let traced = is_traced(&decision);
-        let step =
-            traced.then(|| trace::step(now, seen_by, &decision, rule.clone(), booking.as_deref(), &letters, &hand_off));
-        if step.is_none() {
-            self.shared.passed.note(now, seen_by, origin, &decision, appointment);
         }
         let told = letters.into_iter().filter_map(|letter| {
             let key = self.mail_key(now, origin, booking.as_deref(), &letter.recipient.address)?;
@@ -344,18 +312,15 @@ impl Worker {
             group.hand_offs = true;
         }
         let known = booking.as_ref().or(stored.as_ref());
-        if let Some(step) = step {
+        let traced = is_traced(&decision);
+        if traced {
             let told = match &decision {
                 Decision::Refuse(refusal) => Some(refusal.clone()),
                 _ => None,
             };
             let id = known.map(|booking| booking.id.clone());
-            let key = store::entry_key(origin, id.as_ref());
-            let history = trace::with_step(self.traced(&key, group)?, step);
-            let refused = told.clone();
-            group.histories.insert(key.clone(), history.clone());
-            let trace = EntryTrace { at: now, decision: decision.clone(), rule, booking: id, refused, history };
-            store::put_entry(&mut group.batch, &key, &trace);
+            let trace = EntryTrace { at: now, decision: decision.clone(), rule, booking: id, refused: told.clone() };
+            store::put_entry(&mut group.batch, origin, &trace);
             if let Some(place) = place(origin) {
                 self.refused.insert(place, told);
             }
@@ -364,19 +329,11 @@ impl Worker {
         Ok(Outcome { decision: Some(decision), booking: known.cloned() })
     }
 
-    /// What was decided about an entry so far, in this group too.
-    fn traced(&self, key: &str, group: &Group) -> Result<Vec<Step>, KeepError> {
-        match group.histories.get(key) {
-            Some(history) => Ok(history.clone()),
-            None => Ok(self.shared.keep.entry(key)?.map(|trace| trace.history).unwrap_or_default()),
-        }
-    }
-
     fn refused(&self, origin: &Origin) -> Result<Option<Refusal>, KeepError> {
         let Some(place) = place(origin) else { return Ok(None) };
         match self.refused.get(&place) {
             Some(refused) => Ok(refused.clone()),
-            None => Ok(self.shared.keep.entry(&store::entry_key(origin, None))?.and_then(|trace| trace.refused)),
+            None => Ok(self.shared.keep.entry(origin)?.and_then(|trace| trace.refused)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -9,18 +10,21 @@ use axum::serve::ListenerExt;
 use dialroom_host::{Clock, Store, seal_key_file, shutdown_asked, token_file};
 use dialroom_settings::Settings;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::assembly::{Parts, World, assemble};
-use crate::chance::Chance;
-use crate::console;
+use crate::console::{self, Console};
+use crate::directory::Directory;
 use crate::handoff::Mixer;
 use crate::metrics::Metrics;
+use crate::mixer_link::MixerLink;
+use crate::outbox::Outbox;
+use crate::pipeline::{self, Shared};
 use crate::post::Postman;
 use crate::settings_watch;
-use crate::source::graph::{GraphClient, watch as watch_graph};
+use crate::shelf::Shelf;
+use crate::source::graph::{Doorbells, GraphClient, Watching, mailboxes, watch as watch_graph};
 use crate::store::Keep;
 
 /// How long requests under way may take at the end.
@@ -73,25 +77,47 @@ pub(crate) async fn run_until(
     let listener =
         TcpListener::bind(read.http.listen).await.with_context(|| format!("http.listen {}", read.http.listen))?;
 
-    let (metrics, chance) = (Arc::<Metrics>::default(), Chance::default());
+    let (metrics, shelf, doorbells) = (Arc::<Metrics>::default(), Arc::<Shelf>::default(), Arc::<Doorbells>::default());
+    let (hand_offs, unread) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(mailboxes(&read).len())));
+    let (mails, posted) = mpsc::unbounded_channel();
+    let postman = Arc::new(Postman::new(settings.clone(), clock.clone()));
+    let outbox = Outbox::open(keep.clone(), clock.clone(), Arc::clone(&metrics), postman)?;
+    let (pipeline, worker) = pipeline::open(Shared {
+        keep: keep.clone(),
+        settings: settings.clone(),
+        clock: clock.clone(),
+        shelf: Arc::clone(&shelf),
+        metrics: Arc::clone(&metrics),
+        mails,
+        hand_offs: Arc::clone(&hand_offs),
+    })?;
     let graph = match &read.graph {
-        Some(graph) => Some(GraphClient::new(graph, clock.clone(), chance.clone(), Arc::clone(&metrics))?),
+        Some(graph) => Some(GraphClient::new(graph, clock.clone(), Arc::clone(&metrics))?),
         None => None,
     };
-    let world = World {
-        keep,
-        clock: clock.clone(),
-        chance,
-        metrics,
-        settings: settings.clone(),
-        graph,
+    let directory = Directory::new(clock.clone(), graph.clone());
+    let link = MixerLink {
         mixer: Mixer::new(http.clone(), &read.hand_off.url, token_file(&read.hand_off.token_file)?),
-        post: Arc::new(Postman::new(settings, clock.clone())),
+        keep: keep.clone(),
+        shelf: Arc::clone(&shelf),
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        waiting: hand_offs,
+    };
+    let console = Console(Arc::new(console::Parts {
+        keep: keep.clone(),
+        shelf: Arc::clone(&shelf),
+        pipeline: pipeline.clone(),
+        directory: directory.clone(),
+        settings: settings.clone(),
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        doorbells: Arc::clone(&doorbells),
+        unread: Arc::clone(&unread),
         token: token_file(&read.http.token_file)?,
         http,
         demo,
-    };
-    let Parts { worker, outbox, posted, link, console, watching } = assemble(world)?;
+    }));
 
     let stopping = CancellationToken::new();
     let mut sending = tokio::spawn(outbox.run(posted, stopping.clone()));
@@ -112,7 +138,19 @@ pub(crate) async fn run_until(
         settings_watch::follow(file, sender).await;
         Ok(())
     });
-    if let Some(watching) = watching {
+    if let Some(graph) = graph {
+        let watching = Watching {
+            graph,
+            pipeline,
+            directory,
+            shelf,
+            keep,
+            settings,
+            clock: clock.clone(),
+            metrics,
+            doorbells,
+            unread,
+        };
         tasks.spawn(async move { Ok(watch_graph(watching).await?) });
     }
     tracing::info!(address = %read.http.listen, "connector ready");

@@ -12,7 +12,6 @@ mod list;
 mod phone;
 mod serve;
 mod trace;
-mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,8 +45,6 @@ enum Command {
     Book(book::BookArgs),
     /// List what is booked
     List(list::ListArgs),
-    /// Tell why an appointment has a line, or has none: what was seen, decided and sent
-    Why(why::WhyArgs),
     /// Show what was said on the wire in a call, with secrets hidden
     Trace(trace::TraceArgs),
     /// A telephone on the command line
@@ -135,7 +132,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Book(arguments)) => book::run(arguments).await?,
         Some(Command::List(arguments)) => list::run(arguments).await?,
-        Some(Command::Why(arguments)) => why::run(arguments).await?,
         Some(Command::Trace(arguments)) => trace::run(arguments).await?,
         Some(Command::Phone(arguments)) => {
             start_logs("warn");

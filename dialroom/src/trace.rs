@@ -62,7 +62,7 @@ fn line(call: &Value) -> String {
 }
 
 /// A Call-ID in a path (RFC 3986 section 2.1).
-pub(crate) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {

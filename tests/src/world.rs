@@ -621,12 +621,12 @@ fn person(n: usize) -> Person {
 }
 
 fn attendee(n: usize) -> Attendee {
-    Attendee { person: person(n), role: Role::Required, response: Response::None, only: None }
+    Attendee { person: person(n), role: Role::Required, response: Response::None }
 }
 
 fn guest() -> Attendee {
     let address = EmailAddress::parse("guest@fabrikam.example").expect("an address");
-    Attendee { person: Person { address, name: None }, role: Role::Optional, response: Response::None, only: None }
+    Attendee { person: Person { address, name: None }, role: Role::Optional, response: Response::None }
 }
 
 fn number(n: usize) -> E164 {

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use chrono::{NaiveDate, NaiveDateTime, Weekday};
 use chrono_tz::Tz;
 use serde_json::Value;
 
 use crate::answer::Refusal;
-use crate::html;
 use crate::item::{Address, Attendee, Facts, Range, Recurrence};
 use crate::zone::{local_time, zone_by_name};
 
@@ -18,10 +16,6 @@ const MAX_ATTENDEES: usize = 500;
 /// Longest subject and location in characters, longest body in bytes.
 const MAX_TEXT: usize = 1_024;
 const MAX_BODY: usize = 1_000_000;
-/// What Teams leaves in a body, and by what it is recognized.
-const TEAMS_BLOCK: &str =
-    "<div class=\"teams-meeting\"><a href=\"https://teams.example/l/meetup-join/1\">Join</a></div>";
-pub(crate) const TEAMS_MARK: &str = "teams.example/l/meetup-join";
 /// Longest value of an extended property in characters.
 const MAX_PROPERTY: usize = 2_500;
 
@@ -34,8 +28,6 @@ pub(crate) struct Change {
     pub(crate) end: Option<NaiveDateTime>,
     /// Zone of both, as named by the client.
     pub(crate) zone: Option<(String, Tz)>,
-    /// What the item calls its zone, whatever the zone is (R4).
-    pub(crate) zone_label: Option<String>,
     pub(crate) all_day: Option<bool>,
     pub(crate) location: Option<String>,
     pub(crate) categories: Option<Vec<String>>,
@@ -43,16 +35,12 @@ pub(crate) struct Change {
     pub(crate) hide_attendees: Option<bool>,
     pub(crate) sensitivity: Option<String>,
     pub(crate) draft: Option<bool>,
-    /// Whether it is a Teams meeting too; a client of Graph cannot take that away.
-    pub(crate) online: Option<bool>,
     /// `Some(None)` makes a series a single meeting.
     pub(crate) recurrence: Option<Option<Recurrence>>,
     /// Extended properties; `None` removes one.
     pub(crate) properties: Vec<(String, Option<String>)>,
     /// One date of a series: moved there, or cancelled.
     pub(crate) date: Option<(NaiveDate, Option<(NaiveDateTime, NaiveDateTime)>)>,
-    /// Who is invited to one date beside those of the series.
-    pub(crate) guests: Option<(NaiveDate, Vec<Attendee>)>,
 }
 
 /// What a new item starts with: facts, categories, extended properties.
@@ -70,7 +58,6 @@ impl Change {
             categories: event["categories"].as_array().map(|list| strings(list)),
             hide_attendees: event["hideAttendees"].as_bool(),
             sensitivity: text("sensitivity"),
-            online: event["isOnlineMeeting"].as_bool().filter(|online| *online),
             ..Self::default()
         };
         for (field, slot) in [("start", &mut change.start), ("end", &mut change.end)] {
@@ -94,14 +81,14 @@ impl Change {
     }
 
     /// What a new meeting is made of.
-    pub(crate) fn into_new(self, html_level: u8) -> Result<NewItem, Refusal> {
+    pub(crate) fn into_new(self) -> Result<NewItem, Refusal> {
         let (Some(start), Some(end)) = (self.start, self.end) else {
             return Err(Refusal::bad_request("start and end are needed"));
         };
         let (zone_name, zone) = self.zone.clone().unwrap_or_else(|| ("UTC".to_owned(), Tz::UTC));
         let mut facts = Facts {
             subject: String::new(),
-            body_html: html::saved("", html_level),
+            body_html: normal_html(""),
             start,
             end,
             zone_name,
@@ -112,22 +99,19 @@ impl Change {
             hide_attendees: false,
             sensitivity: "normal".to_owned(),
             draft: false,
-            online: false,
             sequence: 0,
             recurrence: None,
             moved: BTreeMap::new(),
             dropped: Default::default(),
-            guests: BTreeMap::new(),
         };
         let (mut categories, mut properties) = (Vec::new(), BTreeMap::new());
-        self.apply(html_level, &mut facts, &mut categories, &mut properties)?;
+        self.apply(&mut facts, &mut categories, &mut properties)?;
         Ok((facts, categories, properties))
     }
 
     /// Changes what is given, or nothing at all when something does not fit.
     pub(crate) fn apply(
         self,
-        html_level: u8,
         facts: &mut Facts,
         categories: &mut Vec<String>,
         properties: &mut BTreeMap<String, String>,
@@ -138,30 +122,17 @@ impl Change {
                 Some(times) => _ = facts.moved.insert(date, times),
                 None => {
                     facts.moved.remove(&date);
-                    facts.guests.remove(&date);
                     facts.dropped.insert(date);
                 }
             }
         }
-        if let Some((date, guests)) = self.guests {
-            facts.guests.insert(date, guests);
-        }
         set(&mut facts.subject, self.subject);
-        set(&mut facts.online, self.online);
-        // A Teams meeting is one as long as its part of the body stands (W4).
-        let rewritten = self.body_html.is_some();
-        let body = self.body_html.map(|html| if self.online == Some(true) { html + TEAMS_BLOCK } else { html });
-        set(&mut facts.body_html, body.map(|html| html::saved(&html, html_level)));
-        if self.online == Some(true) && !rewritten {
-            facts.body_html = html::saved(&(facts.body_html.clone() + TEAMS_BLOCK), html_level);
-        }
-        facts.online &= !rewritten || facts.body_html.contains(TEAMS_MARK);
+        set(&mut facts.body_html, self.body_html.map(|html| normal_html(&html)));
         set(&mut facts.start, self.start);
         set(&mut facts.end, self.end);
         if let Some((name, zone)) = self.zone {
             (facts.zone_name, facts.zone) = (name, zone);
         }
-        set(&mut facts.zone_name, self.zone_label);
         set(&mut facts.all_day, self.all_day);
         set(&mut facts.location, self.location);
         set(&mut facts.attendees, self.attendees);
@@ -184,15 +155,6 @@ impl Change {
         if end < start {
             return Err(Refusal::bad_request("the end is before the start"));
         }
-        // Whole days stand on midnight; who moves one to an hour has to say that it is none any more.
-        let whole = self.all_day.unwrap_or(facts.all_day);
-        let moved = self.date.as_ref().and_then(|(_, to)| *to);
-        let at_midnight = |time: NaiveDateTime| time.time() == chrono::NaiveTime::MIN;
-        let (first, last) = moved.unwrap_or((start, end));
-        if whole && !(at_midnight(first) && at_midnight(last)) {
-            let message = "The Event.Start and Event.End properties of an all-day event must be set to midnight.";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "ErrorInvalidRequest", message));
-        }
         let long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT);
         if long(&self.subject) || long(&self.location) {
             return Err(Refusal::bad_request("subject or location is too long"));
@@ -208,32 +170,12 @@ impl Change {
             return Err(Refusal::bad_request("an extended property is too long"));
         }
         let known = |date: &NaiveDate| facts.series_dates().contains(date) && !facts.dropped.contains(date);
-        if self.guests.as_ref().is_some_and(|(date, _)| !known(date)) {
-            return Err(Refusal::item_not_found());
-        }
         match &self.date {
             Some((date, _)) if !known(date) => Err(Refusal::item_not_found()),
             Some((_, Some((start, end)))) if end < start => Err(Refusal::bad_request("the end is before the start")),
-            Some((date, Some((start, _)))) if crosses_a_neighbor(facts, *date, *start) => {
-                let message = "Modified occurrence is crossing or overlapping adjacent occurrence.";
-                Err(Refusal::new(StatusCode::BAD_REQUEST, "ErrorOccurrenceCrossingBoundary", message))
-            }
             Some(_) | None => Ok(()),
         }
     }
-}
-
-/// Whether a date moved there would stand before the one before it, behind the one behind it, or on the day of either (W6).
-fn crosses_a_neighbor(facts: &Facts, date: NaiveDate, start: NaiveDateTime) -> bool {
-    let dates = facts.instances();
-    let day = |one: &crate::item::Instance| one.start.date();
-    let others = |before: bool| {
-        let side = move |one: &&crate::item::Instance| {
-            one.date.is_some_and(|other| if before { other < date } else { other > date })
-        };
-        dates.iter().filter(side)
-    };
-    others(true).any(|one| start.date() <= day(one)) || others(false).any(|one| start.date() >= day(one))
 }
 
 fn set<T>(slot: &mut T, value: Option<T>) {
@@ -271,6 +213,16 @@ pub(crate) fn text_as_html(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let lines: Vec<_> = escaped.lines().map(|line| format!("<div>{line}</div>")).collect();
     lines.join("\r\n")
+}
+
+/// Exchange never keeps a body as it was written: it wraps it, and ends lines with CRLF.
+fn normal_html(html: &str) -> String {
+    if html.trim_start().to_ascii_lowercase().starts_with("<html") {
+        return html.replace("\r\n", "\n").replace('\n', "\r\n");
+    }
+    let inner = html.replace("\r\n", "\n").replace('\n', "\r\n");
+    let head = "<html><head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">";
+    format!("{head}</head>\r\n<body>\r\n{inner}\r\n</body>\r\n</html>\r\n")
 }
 
 /// Reads `{"pattern": "daily"|"weekly", "interval": 1, "days": ["monday"], "until": "2026-12-24" | "count": 10}`.

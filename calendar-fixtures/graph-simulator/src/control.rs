@@ -11,14 +11,11 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::access::{Access, AccessChange};
 use crate::answer::Refusal;
 use crate::change::{Change, recurrence, strings, text_as_html};
 use crate::faults::Faults;
 use crate::item::{Address, Attendee, Item};
-use crate::later::Later;
-use crate::people::Person;
-use crate::tenant::{Tenant, User, same};
+use crate::tenant::{Tenant, same};
 use crate::wire::instant_text;
 use crate::world::Shared;
 use crate::zone::{instant, local_time, zone_by_name};
@@ -103,154 +100,6 @@ pub(crate) async fn change(
     Ok(Json(answer).into_response())
 }
 
-/// Copies a meeting as its owner would; what is given of `start`, `end`, `zone` and the rest is changed in the copy (X2).
-pub(crate) async fn copy(
-    State(world): State<Shared>,
-    Path(id): Path<String>,
-    Json(wanted): Json<Value>,
-) -> Result<Response, Refusal> {
-    let now = world.now();
-    let mut tenant = world.tenant();
-    let index = find(&tenant, &id)?;
-    let change = user_change(&tenant, &wanted, Some(&tenant.items[index]))?;
-    let index = tenant.copy(now, index, change)?;
-    let answer = summary(&tenant, index);
-    drop(tenant);
-    world.wake.notify_one();
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Answered {
-    address: String,
-    response: String,
-}
-
-/// An attendee answers an invitation.
-pub(crate) async fn respond(
-    State(world): State<Shared>,
-    Path(id): Path<String>,
-    Json(wanted): Json<Answered>,
-) -> Result<StatusCode, Refusal> {
-    let now = world.now();
-    let mut tenant = world.tenant();
-    let index = find(&tenant, &id)?;
-    tenant.respond(now, index, &wanted.address, &wanted.response);
-    drop(tenant);
-    world.wake.notify_one();
-    Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Deserialize)]
-pub(crate) struct AccessOf {
-    mailbox: String,
-    /// Until it takes effect; Exchange needs half an hour to two.
-    #[serde(default)]
-    after_seconds: u32,
-    #[serde(flatten)]
-    change: AccessChange,
-}
-
-/// Changes what the application may see of a user (A1, A2, A4).
-pub(crate) async fn access(State(world): State<Shared>, Json(wanted): Json<AccessOf>) -> Result<StatusCode, Refusal> {
-    let now = world.now();
-    let mut tenant = world.tenant();
-    let found = tenant.users.iter().position(|user| same(&user.person.address, &wanted.mailbox));
-    let user = found.ok_or_else(|| Refusal::bad_request("mailbox: nobody has this address"))?;
-    tenant.later(now + TimeDelta::seconds(i64::from(wanted.after_seconds)), Later::Access(user, wanted.change));
-    drop(tenant);
-    world.wake.notify_one();
-    Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewSecret {
-    client_secret: String,
-}
-
-/// The application's secret is another one from now on; its tokens live on (T5).
-pub(crate) async fn secret(State(world): State<Shared>, Json(wanted): Json<NewSecret>) -> StatusCode {
-    world.tenant().client_secret = wanted.client_secret;
-    StatusCode::NO_CONTENT
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PersonOf {
-    address: String,
-    name: Option<String>,
-    sign_in: Option<String>,
-    business_phone: Option<String>,
-    mobile_phone: Option<String>,
-    #[serde(default)]
-    guest: bool,
-    enabled: Option<bool>,
-}
-
-/// Adds somebody to the directory, or changes what it says of him (U1).
-pub(crate) async fn people(State(world): State<Shared>, Json(wanted): Json<PersonOf>) -> StatusCode {
-    let mut tenant = world.tenant();
-    let known = tenant.users.iter().position(|user| same(&user.person.address, &wanted.address));
-    let index = known.unwrap_or_else(|| {
-        let guid = tenant.dice.guid();
-        let person = Person {
-            address: wanted.address.clone(),
-            sign_in: None,
-            guest: wanted.guest,
-            enabled: true,
-            name: wanted.address.clone(),
-            business_phone: None,
-            mobile_phone: None,
-            language: "en-US".to_owned(),
-            time_zone: "UTC".to_owned(),
-        };
-        tenant.users.push(User { guid, person, access: Access::default() });
-        tenant.users.len() - 1
-    });
-    let person = &mut tenant.users[index].person;
-    person.name = wanted.name.unwrap_or_else(|| person.name.clone());
-    person.enabled = wanted.enabled.unwrap_or(person.enabled);
-    for (slot, value) in [
-        (&mut person.sign_in, wanted.sign_in),
-        (&mut person.business_phone, wanted.business_phone),
-        (&mut person.mobile_phone, wanted.mobile_phone),
-    ] {
-        if value.is_some() {
-            *slot = value;
-        }
-    }
-    StatusCode::NO_CONTENT
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LifecycleOf {
-    mailbox: String,
-    event: String,
-}
-
-/// Tells the subscribers of a mailbox something of their subscriptions; `subscriptionRemoved` removes them first (N6).
-pub(crate) async fn lifecycle(
-    State(world): State<Shared>,
-    Json(wanted): Json<LifecycleOf>,
-) -> Result<StatusCode, Refusal> {
-    let now = world.now();
-    let mut tenant = world.tenant();
-    let owner = tenant.user_or_refuse(&wanted.mailbox)?;
-    let concerned = (0..tenant.subscriptions.len()).filter(|index| tenant.subscriptions[*index].owner == owner);
-    for index in concerned.collect::<Vec<_>>() {
-        tenant.lifecycle(now, index, &wanted.event);
-    }
-    if wanted.event == "subscriptionRemoved" {
-        tenant.subscriptions.retain(|one| one.owner != owner);
-    }
-    drop(tenant);
-    world.wake.notify_one();
-    Ok(StatusCode::NO_CONTENT)
-}
-
 pub(crate) async fn delete(State(world): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     let now = world.now();
     let mut tenant = world.tenant();
@@ -280,9 +129,6 @@ pub(crate) async fn calendar(State(world): State<Shared>, Query(week): Query<Wee
             date["start"] = json!(instant_text(one.start, item.facts.zone));
             date["end"] = json!(instant_text(one.end, item.facts.zone));
             date["date"] = json!(one.date.map(|date| date.to_string()));
-            let guests = one.date.and_then(|date| item.facts.guests.get(&date)).into_iter().flatten();
-            date["guests"] = guests.map(|guest| json!(guest.who.address)).collect();
-            date["original_start"] = json!(one.original_start.to_rfc3339_opts(SecondsFormat::Secs, true));
             dates.push((instant(one.start, item.facts.zone), date));
         }
     }
@@ -322,9 +168,6 @@ fn summary(tenant: &Tenant, index: usize) -> Value {
         "property": item.properties.contains_key(MARK_PROPERTY),
         "cancelled": item.cancelled,
         "sequence": facts.sequence,
-        "draft": facts.draft,
-        "sensitivity": facts.sensitivity,
-        "online": facts.online,
     })
 }
 
@@ -338,14 +181,12 @@ fn user_change(tenant: &Tenant, wanted: &Value, item: Option<&Item>) -> Result<C
     let mut change = Change {
         subject: text("subject"),
         body_html: text("body_html").or_else(|| text("body").map(|text| text_as_html(&text))),
-        zone_label: text("zone_label"),
         all_day: wanted["all_day"].as_bool(),
         location: text("location"),
         categories: wanted["categories"].as_array().map(|list| strings(list)),
         hide_attendees: wanted["hide_attendees"].as_bool(),
         sensitivity: text("sensitivity"),
         draft: wanted["draft"].as_bool(),
-        online: wanted["online"].as_bool(),
         attendees: wanted["attendees"]
             .as_array()
             .map(|list| list.iter().filter_map(|one| attendee(tenant, one)).collect()),
@@ -366,11 +207,7 @@ fn user_change(tenant: &Tenant, wanted: &Value, item: Option<&Item>) -> Result<C
         let pairs = properties.iter().map(|(id, value)| (id.clone(), value.as_str().map(str::to_owned)));
         change.properties.extend(pairs);
     }
-    if let (Some(raw), Some(guests)) = (wanted["occurrence"].as_str(), change.attendees.clone()) {
-        change.attendees = None;
-        let date = raw.parse().map_err(|_| Refusal::bad_request("occurrence: write its original date, 2026-11-24"))?;
-        change.guests = Some((date, guests));
-    } else if let Some(raw) = wanted["occurrence"].as_str() {
+    if let Some(raw) = wanted["occurrence"].as_str() {
         change.date = Some(one_date(raw, wanted, zone, &mut change, length)?);
     }
     Ok(change)

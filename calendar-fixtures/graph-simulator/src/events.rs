@@ -79,10 +79,7 @@ pub(crate) async fn instances(
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "ErrorInvalidRequest", message));
     }
     let dates = item.facts.instances_between(from, to);
-    let mut events: Vec<_> = dates.iter().map(|one| wire::event(item, Some(one), &prefer, &options)).collect();
-    if tenant.faults.odd_spelling {
-        events.iter_mut().for_each(wire::spell_oddly);
-    }
+    let events = dates.iter().map(|one| wire::event(item, Some(one), &prefer, &options)).collect();
     let encoded = percent_encoding::utf8_percent_encode(&id, percent_encoding::NON_ALPHANUMERIC);
     let path = format!("users/{user}/events/{encoded}/instances");
     Ok(page(&world.base_url, &path, &pairs, &prefer, &options, events))
@@ -98,13 +95,7 @@ pub(crate) async fn get(
     let tenant = world.tenant();
     let owner = tenant.user_or_refuse(&user)?;
     let (index, one) = item_or_date(&tenant, owner, &id)?;
-    let mut event = wire::event(&tenant.items[index], one.as_ref(), &prefer, &options);
-    if tenant.faults.sequence_unreadable {
-        wire::hide_sequence(&mut event);
-    }
-    if tenant.faults.odd_spelling {
-        wire::spell_oddly(&mut event);
-    }
+    let event = wire::event(&tenant.items[index], one.as_ref(), &prefer, &options);
     Ok(entity(&user, event, StatusCode::OK, &prefer))
 }
 
@@ -120,13 +111,6 @@ pub(crate) async fn patch(
     let mut tenant = world.tenant();
     let owner = tenant.user_or_refuse(&user)?;
     let (index, one) = item_or_date(&tenant, owner, &id)?;
-    let rate = tenant.faults.spontaneous_conflicts;
-    let held = wire::etag(tenant.items[index].version);
-    let stale = headers.get("if-match").is_some_and(|wanted| wanted != "*" && *wanted != *held);
-    if stale || tenant.dice.happens(rate) {
-        let message = "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.";
-        return Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "ErrorIrresolvableConflict", message));
-    }
     if let Some((date, one)) = one.as_ref().and_then(|one| one.date.zip(Some(one))) {
         let times = (change.start.take().unwrap_or(one.start), change.end.take().unwrap_or(one.end));
         change = Change { date: Some((date, Some(times))), ..Change::default() };
@@ -148,15 +132,7 @@ pub(crate) async fn create(
     let now = world.now();
     let mut tenant = world.tenant();
     let owner = tenant.user_or_refuse(&user)?;
-    let transaction = wanted["transactionId"].as_str().map(|id| (owner, id.to_owned()));
-    let made = transaction.as_ref().and_then(|key| tenant.transactions.get(key)).copied();
-    let index = match made {
-        Some(index) => index,
-        None => tenant.create(now, owner, change)?,
-    };
-    if let Some(key) = transaction {
-        tenant.transactions.insert(key, index);
-    }
+    let index = tenant.create(now, owner, change)?;
     let event = wire::event(&tenant.items[index], None, &prefer, &Options::default());
     drop(tenant);
     world.wake.notify_one();

@@ -8,7 +8,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::answer::Refusal;
-use crate::breakdown;
 use crate::journal;
 use crate::login::authorize;
 use crate::throttle::Wait;
@@ -31,9 +30,6 @@ async fn admitted(world: &Shared, request: Request, next: Next) -> (Response, bo
     let now = world.now();
     let (owner, late_ms) = {
         let mut tenant = world.tenant();
-        if tenant.faults.away {
-            return (breakdown::away(), false);
-        }
         if let Err(refusal) = authorize(&mut tenant, now, request.headers()) {
             return (refusal.into_response(), false);
         }
@@ -47,15 +43,6 @@ async fn admitted(world: &Shared, request: Request, next: Next) -> (Response, bo
             let rude = wait.rude;
             return (throttled(wait).into_response(), rude);
         }
-        if let Some(Err(refusal)) = owner.map(|owner| tenant.allow(owner, request.method())) {
-            tenant.throttles.entry(owner.unwrap_or_default()).or_default().leave();
-            return (refusal.into_response(), false);
-        }
-        let rate = tenant.faults.server_errors;
-        if owner.is_some() && tenant.dice.happens(rate) {
-            tenant.throttles.entry(owner.unwrap_or_default()).or_default().leave();
-            return (breakdown::any(&mut tenant.dice), false);
-        }
         (owner, tenant.faults.late_answers_ms)
     };
     // Leaves the mailbox whatever happens, also when the client hangs up and this future is dropped.
@@ -63,18 +50,7 @@ async fn admitted(world: &Shared, request: Request, next: Next) -> (Response, bo
     if late_ms > 0 {
         tokio::time::sleep(Duration::from_millis(late_ms)).await;
     }
-    let answer = next.run(request).await;
-    let (lost, cut) = {
-        let mut tenant = world.tenant();
-        let (lost, cut) = (tenant.faults.lost_answers, tenant.faults.cut_answers);
-        (tenant.dice.happens(lost), tenant.dice.happens(cut))
-    };
-    match (owner, lost, cut) {
-        // The deed is done; only nobody hears of it.
-        (Some(_), true, _) => (breakdown::gateway_timeout(), false),
-        (Some(_), false, true) => (breakdown::cut(answer), false),
-        (Some(_), false, false) | (None, _, _) => (answer, false),
-    }
+    (next.run(request).await, false)
 }
 
 struct Inside<'a> {

@@ -10,10 +10,8 @@ use chrono_tz::Tz;
 
 use crate::zone::instant;
 
-/// Most dates of a series that are kept apart.
+/// Most dates of a series that are kept apart; an endless one simply stops here (about three years of working days).
 pub(crate) const MAX_DATES: usize = 1_000;
-/// An endless series is reckoned so far: farther than anybody looks.
-const ENDLESS_DAYS: Days = Days::new(1_100);
 
 /// The two ids of an item. Both may hold `/`, `+` and `=`, and are compared with case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +42,6 @@ pub(crate) struct Item {
     pub(crate) is_organizer: bool,
     /// Number of the tenant's change that touched it last; its change key is made from it.
     pub(crate) version: u64,
-    /// The change by which delta knows it; behind `version` while a change is not shown yet (D5).
-    pub(crate) shown_version: u64,
     pub(crate) created: DateTime<Utc>,
     pub(crate) modified: DateTime<Utc>,
     pub(crate) facts: Facts,
@@ -78,8 +74,6 @@ pub(crate) struct Facts {
     pub(crate) sensitivity: String,
     /// Has changes that were not sent yet.
     pub(crate) draft: bool,
-    /// A Teams meeting as well.
-    pub(crate) online: bool,
     /// SEQUENCE of RFC 5545 section 3.8.7.4: rises when the time changes.
     pub(crate) sequence: u32,
     pub(crate) recurrence: Option<Recurrence>,
@@ -87,8 +81,6 @@ pub(crate) struct Facts {
     pub(crate) moved: BTreeMap<NaiveDate, (NaiveDateTime, NaiveDateTime)>,
     /// Dates that were cancelled.
     pub(crate) dropped: BTreeSet<NaiveDate>,
-    /// Who was added to single dates, by their original date.
-    pub(crate) guests: BTreeMap<NaiveDate, Vec<Attendee>>,
 }
 
 /// Somebody with an address, as typed.
@@ -137,7 +129,6 @@ pub(crate) struct Instance {
     pub(crate) original_start: DateTime<Utc>,
     pub(crate) start: NaiveDateTime,
     pub(crate) end: NaiveDateTime,
-    /// It was changed by itself: moved, or with guests of its own.
     pub(crate) moved: bool,
 }
 
@@ -150,7 +141,7 @@ impl Facts {
         let (limit, last) = match recurrence.range {
             Range::Until(date) => (MAX_DATES, date),
             Range::Count(count) => (MAX_DATES.min(usize::try_from(count).unwrap_or(MAX_DATES)), NaiveDate::MAX),
-            Range::Endless => (MAX_DATES, first.checked_add_days(ENDLESS_DAYS).unwrap_or(NaiveDate::MAX)),
+            Range::Endless => (MAX_DATES, NaiveDate::MAX),
         };
         if recurrence.days.is_empty() {
             return (0..)
@@ -185,13 +176,7 @@ impl Facts {
         let moved = self.moved.get(&date);
         let (start, end) = moved.copied().unwrap_or((planned, planned + length));
         let original_start = instant(planned, self.zone);
-        Instance {
-            date: Some(date),
-            original_start,
-            start,
-            end,
-            moved: moved.is_some() || self.guests.contains_key(&date),
-        }
+        Instance { date: Some(date), original_start, start, end, moved: moved.is_some() }
     }
 
     /// Those that touch the half-open window.
@@ -230,12 +215,10 @@ mod tests {
             hide_attendees: false,
             sensitivity: "normal".into(),
             draft: false,
-            online: false,
             sequence: 0,
             recurrence: Some(recurrence),
             moved: BTreeMap::new(),
             dropped: BTreeSet::new(),
-            guests: BTreeMap::new(),
         }
     }
 

@@ -13,15 +13,6 @@ pub(crate) struct Journal {
     requests: Kept<Request>,
     mails: Kept<Mail>,
     notifications: Kept<Attempt>,
-    losses: Kept<Loss>,
-}
-
-/// Something of a meeting that a careless write destroyed.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Loss {
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) uid: String,
-    pub(crate) what: &'static str,
 }
 
 /// A request to Graph and how it was answered.
@@ -44,16 +35,13 @@ pub(crate) struct Mail {
     pub(crate) kind: &'static str,
     pub(crate) uid: String,
     pub(crate) subject: String,
-    /// SEQUENCE and first start of the meeting as this mail has them.
-    pub(crate) sequence: u32,
-    pub(crate) start: String,
 }
 
 /// One POST to a notification URL.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Attempt {
     pub(crate) at: DateTime<Utc>,
-    /// `validation`, `delivery`, `lost` or `dropped`.
+    /// `validation`, `delivery` or `lost`.
     pub(crate) kind: &'static str,
     pub(crate) url: String,
     pub(crate) notifications: usize,
@@ -69,14 +57,9 @@ pub(crate) struct Page {
     requests: Vec<Request>,
     mails: Vec<Mail>,
     notifications: Vec<Attempt>,
-    losses: Vec<Loss>,
 }
 
 impl Journal {
-    pub(crate) fn loss(&mut self, at: DateTime<Utc>, uid: String, what: &'static str) {
-        self.losses.push(Loss { at, uid, what });
-    }
-
     pub(crate) fn request(&mut self, request: Request) {
         self.requests.push(request);
     }
@@ -90,12 +73,7 @@ impl Journal {
     }
 
     pub(crate) fn page(&self) -> Page {
-        Page {
-            requests: self.requests.all(),
-            mails: self.mails.all(),
-            notifications: self.notifications.all(),
-            losses: self.losses.all(),
-        }
+        Page { requests: self.requests.all(), mails: self.mails.all(), notifications: self.notifications.all() }
     }
 }
 

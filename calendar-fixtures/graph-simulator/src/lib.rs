@@ -10,22 +10,16 @@
 //! /control/…                     tests and the demo page: what people do, clock, faults, journal
 //! ```
 
-mod access;
 mod answer;
-mod breakdown;
 mod change;
 mod control;
 mod delta;
 mod dice;
-mod doors;
-mod endpoint;
 mod events;
 mod faults;
 mod gate;
-mod html;
 mod item;
 mod journal;
-mod later;
 mod login;
 mod notify;
 mod people;
@@ -41,20 +35,16 @@ mod zone;
 use std::fmt;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 
-pub use crate::doors::{Doors, Post, Reply};
 pub use crate::people::{Person, demo_people};
 pub use crate::world::SimulatorClock;
 
 use crate::tenant::Tenant;
 use crate::world::{Shared, World};
 
-/// How often a clock that may jump is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 /// Most bytes of one request's body.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
@@ -112,8 +102,7 @@ impl Simulator {
         let tenant = Tenant::new(options.seed, options.people);
         let (tenant_id, client_id) = (tenant.tenant_id.clone(), tenant.client_id.clone());
         let client_secret = tenant.client_secret.clone();
-        let doors = Arc::new(doors::Http(http));
-        let world: Shared = Arc::new(World::new(tenant, options.clock, doors, LOOK, base_url.clone()));
+        let world: Shared = Arc::new(World::new(tenant, options.clock, http, base_url.clone()));
         let app = router(&world).merge(options.beside);
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
@@ -122,20 +111,6 @@ impl Simulator {
         });
         let delivery = tokio::spawn(notify::deliver(world));
         Ok(Running { base_url, tenant: tenant_id, client_id, client_secret, tasks: [server, delivery] })
-    }
-
-    /// A tenant without a socket, for simulations on pretended time: requests go to [`Within::router`], notifications
-    /// through `doors`. `clock` must tell the time of the runtime, for timers run by that.
-    #[must_use]
-    pub fn within(seed: u64, clock: Arc<dyn SimulatorClock>, people: Vec<Person>, doors: Arc<dyn Doors>) -> Within {
-        let tenant = Tenant::new(seed, people);
-        let (tenant_id, client_id) = (tenant.tenant_id.clone(), tenant.client_id.clone());
-        let client_secret = tenant.client_secret.clone();
-        let base_url = WITHIN.to_owned();
-        let world: Shared = Arc::new(World::new(tenant, clock, doors, Duration::MAX, base_url.clone()));
-        let router = router(&world);
-        let delivery = tokio::spawn(notify::deliver(world));
-        Within { base_url, tenant: tenant_id, client_id, client_secret, router, delivery }
     }
 }
 
@@ -150,31 +125,6 @@ pub struct Running {
     /// That application's secret.
     pub client_secret: String,
     tasks: [tokio::task::JoinHandle<()>; 2],
-}
-
-/// The base URL of a tenant without a socket.
-const WITHIN: &str = "http://graph.example";
-
-/// A tenant without a socket; dropping it ends its notifications.
-#[derive(Debug)]
-pub struct Within {
-    /// What its links begin with.
-    pub base_url: String,
-    /// GUID of the tenant.
-    pub tenant: String,
-    /// Id of the one application it knows.
-    pub client_id: String,
-    /// That application's secret.
-    pub client_secret: String,
-    /// Answers to login, Graph and control.
-    pub router: Router,
-    delivery: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Within {
-    fn drop(&mut self) {
-        self.delivery.abort();
-    }
 }
 
 impl fmt::Debug for Running {
@@ -217,9 +167,6 @@ fn router(world: &Shared) -> Router {
         .route("/users/{user}/calendarView/delta()", get(delta::delta))
         .route("/subscriptions", get(subscription::list).post(subscription::create))
         .route("/subscriptions/{id}", get(subscription::get).patch(subscription::renew).delete(subscription::delete))
-        .route("/subscriptions/{id}/reauthorize", post(subscription::reauthorize))
-        .route("/me", any(access::me))
-        .route("/me/{*rest}", any(access::me))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(world), gate::gate));
     let control = Router::new()
         .route("/clock", get(control::now).post(control::clock))
@@ -227,12 +174,6 @@ fn router(world: &Shared) -> Router {
         .route("/journal", get(control::journal))
         .route("/events", post(control::create))
         .route("/events/{id}", axum::routing::patch(control::change).delete(control::delete))
-        .route("/events/{id}/copy", post(control::copy))
-        .route("/events/{id}/respond", post(control::respond))
-        .route("/access", post(control::access))
-        .route("/secret", post(control::secret))
-        .route("/people", post(control::people))
-        .route("/lifecycle", post(control::lifecycle))
         .route("/calendar", get(control::calendar));
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(login::token))

@@ -36,13 +36,6 @@ pub(crate) async fn token(
 ) -> Response {
     let now = world.now();
     let mut tenant = world.tenant();
-    let rate = tenant.faults.broken_logins;
-    if tenant.faults.away || tenant.dice.happens(rate) {
-        let page = "<html><body>Our services aren't available right now.</body></html>";
-        let status = if tenant.faults.away || tenant.dice.below(2) == 0 { 503 } else { 200 };
-        let status = StatusCode::from_u16(status).unwrap_or_default();
-        return (status, [(header::CONTENT_TYPE, "text/html")], page).into_response();
-    }
     match grant(&mut tenant, now, &tenant_name, &headers, form, &world.base_url) {
         Ok(token) => token.into_response(),
         Err(failure) => failure.answer(&mut tenant, now),

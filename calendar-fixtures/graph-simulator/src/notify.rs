@@ -6,8 +6,6 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::doors::{Post, Reply};
-use crate::endpoint::{SLOW_DELAY, Standing};
 use crate::journal::Attempt;
 use crate::tenant::Tenant;
 use crate::world::Shared;
@@ -24,8 +22,8 @@ const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(4);
 const MAX_BATCH: usize = 50;
 /// Most notifications that wait; beyond it the oldest are lost, as they are with Graph.
 const MAX_JOBS: usize = 50_000;
-/// Shortest wait for something that is due: what is due now may need the others to move first.
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
+/// How often the clock is looked at while a notification waits for its repetition.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What happened to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +62,7 @@ impl Tenant {
         let concerned: Vec<_> = self
             .subscriptions
             .iter()
-            .filter(|one| one.owner == item.owner && wants(&one.change_type) && !one.silent)
+            .filter(|one| one.owner == item.owner && wants(&one.change_type))
             .cloned()
             .collect();
         for subscription in concerned {
@@ -96,45 +94,7 @@ impl Tenant {
         }
     }
 
-    /// Tells a subscriber something of his subscription (N6).
-    pub(crate) fn lifecycle(&mut self, now: DateTime<Utc>, index: usize, event: &str) {
-        let subscription = self.subscriptions[index].clone();
-        let payload = json!({
-            "subscriptionId": subscription.id,
-            "subscriptionExpirationDateTime": subscription.expires.to_rfc3339(),
-            "clientState": subscription.client_state,
-            "tenantId": self.tenant_id,
-            "lifecycleEvent": event,
-        });
-        if let Some(url) = subscription.lifecycle_url {
-            self.jobs.push(Job { url, payload, first: now, due: now, attempts: 0 });
-        }
-    }
-
-    /// When the next attempt is due.
-    pub(crate) fn next_job(&self) -> Option<DateTime<Utc>> {
-        let forgiven = self.endpoints.values().filter_map(crate::endpoint::Endpoint::dropping_until);
-        self.jobs.iter().map(|job| job.due).chain(forgiven).min()
-    }
-
-    /// Whoever was dropped and is no more hears that he missed something (N5).
-    fn forgive(&mut self, now: DateTime<Utc>) {
-        let over: Vec<_> =
-            self.endpoints.iter_mut().filter_map(|(url, one)| one.forgiven(now).then(|| url.clone())).collect();
-        for index in 0..self.subscriptions.len() {
-            if over.contains(&self.subscriptions[index].notification_url) {
-                self.lifecycle(now, index, "missed");
-            }
-        }
-    }
-
     fn queue(&mut self, now: DateTime<Utc>, url: &str, payload: Value) {
-        let standing = self.endpoints.get(url).map_or(Standing::Good, |one| one.standing(now));
-        if standing == Standing::Dropped {
-            let kind = "dropped";
-            let dropped = Attempt { at: now, kind, url: url.to_owned(), notifications: 1, status: 0, attempt: 0 };
-            return self.journal.attempt(dropped);
-        }
         if self.dice.happens(self.faults.lost_notifications) {
             let lost = Attempt { at: now, kind: "lost", url: url.to_owned(), notifications: 1, status: 0, attempt: 0 };
             self.journal.attempt(lost);
@@ -145,12 +105,8 @@ impl Tenant {
             if self.jobs.len() >= MAX_JOBS {
                 self.jobs.remove(0);
             }
-            let mut due = if standing == Standing::Slow { now + SLOW_DELAY } else { now };
-            if self.dice.happens(self.faults.late_notifications) {
-                let most = usize::try_from(self.faults.late_notification_seconds).unwrap_or(0);
-                due += TimeDelta::seconds(i64::try_from(self.dice.below(most)).unwrap_or(0) + 1);
-            }
-            self.jobs.push(Job { url: url.to_owned(), payload: payload.clone(), first: now, due, attempts: 0 });
+            let job = Job { url: url.to_owned(), payload: payload.clone(), first: now, due: now, attempts: 0 };
+            self.jobs.push(job);
         }
     }
 
@@ -185,37 +141,27 @@ impl Tenant {
 /// Delivers for as long as the simulator runs. Waits for a change, or for the time of a repetition.
 pub(crate) async fn deliver(world: Shared) {
     loop {
-        let batches = {
-            let now = world.now();
-            let mut tenant = world.tenant();
-            tenant.forgive(now);
-            tenant.due_batches(now)
-        };
+        let batches = world.tenant().due_batches(world.now());
         for (url, jobs) in batches {
             tokio::spawn(deliver_batch(world.clone(), url, jobs));
         }
-        let next = world.tenant().next_due();
-        let Some(next) = next else {
+        let waiting = !world.tenant().jobs.is_empty();
+        if waiting {
+            // Repetitions follow the tenant's clock, which may run or jump; a short look is all that needs.
+            _ = tokio::time::timeout(LOOK, world.wake.notified()).await;
+        } else {
             world.wake.notified().await;
-            continue;
-        };
-        // What is due follows the tenant's clock, which may jump; a short look is all that needs.
-        let left = (next - world.now()).to_std().unwrap_or_default().max(SHORTEST_NAP);
-        _ = tokio::time::timeout(left.min(world.look), world.wake.notified()).await;
+        }
     }
 }
 
 async fn deliver_batch(world: Shared, url: String, jobs: Vec<Job>) {
     let payloads: Vec<_> = jobs.iter().map(|job| &job.payload).collect();
     let body = json!({"value": payloads});
-    let begun = world.now();
-    let post =
-        Post { url: url.clone(), content_type: "application/json", body: body.to_string(), patience: ANSWER_TIME };
-    let status = world.doors.post(post).await.map_or(0, |reply| reply.status);
+    let answer = world.http.post(&url).timeout(ANSWER_TIME).json(&body).send().await;
+    let status = answer.map_or(0, |answer| answer.status().as_u16());
     let now = world.now();
     let mut tenant = world.tenant();
-    let slow = status == 0 || status >= 500 || (now - begun).to_std().unwrap_or_default() >= ANSWER_TIME;
-    tenant.endpoints.entry(url.clone()).or_default().answered(now, slow);
     let attempt = jobs.first().map_or(1, |job| job.attempts + 1);
     tenant.journal.attempt(Attempt { at: now, kind: "delivery", url, notifications: jobs.len(), status, attempt });
     if !(200..300).contains(&status) {
@@ -231,15 +177,16 @@ impl crate::world::World {
         let token = format!("Validation: Testing client application {} ü+%20&ok=1/§", self.tenant().dice.token());
         let mut target = reqwest::Url::parse(url).map_err(|error| format!("The URL is invalid: {error}"))?;
         target.query_pairs_mut().append_pair("validationToken", &token);
-        let content_type = "text/plain; charset=utf-8";
-        let post = Post { url: target.into(), content_type, body: String::new(), patience: HANDSHAKE_TIME };
-        let answer = self.doors.post(post).await;
+        let request =
+            self.http.post(target).header("content-type", "text/plain; charset=utf-8").timeout(HANDSHAKE_TIME);
+        let answer = request.send().await;
         let at = self.now();
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        let status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
         let attempt = Attempt { at, kind: "validation", url: url.to_owned(), notifications: 0, status, attempt: 1 };
         self.tenant().journal.attempt(attempt);
-        let Reply { content_type: kind, body, .. } =
-            answer.map_err(|error| format!("The endpoint did not answer: {error}"))?;
+        let answer = answer.map_err(|error| format!("The endpoint did not answer: {}", error.without_url()))?;
+        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
+        let body = answer.text().await.unwrap_or_default();
         if status != 200 || !kind.starts_with("text/plain") || body != token {
             return Err(format!("Status {status}, content type '{kind}', or another token than the one sent."));
         }

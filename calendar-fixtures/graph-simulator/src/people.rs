@@ -3,14 +3,8 @@
 /// A user of the tenant, with a mailbox.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// Mail address.
+    /// Mail address and user principal name.
     pub address: String,
-    /// User principal name where it is another than the address.
-    pub sign_in: Option<String>,
-    /// Guest or member: a guest has no mailbox here.
-    pub guest: bool,
-    /// Whether the account may sign in.
-    pub enabled: bool,
     /// What the directory calls him.
     pub name: String,
     /// At most one, free text as administrators type it.
@@ -24,21 +18,9 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether this is his user principal name, without regard to case.
-    pub(crate) fn signs_in_as(&self, name: &str) -> bool {
-        self.principal_name().eq_ignore_ascii_case(name)
-    }
-
-    pub(crate) fn principal_name(&self) -> &str {
-        self.sign_in.as_deref().unwrap_or(&self.address)
-    }
-
     fn of_contoso(first: &str, last: &str, phones: (Option<&str>, Option<&str>), language: &str) -> Self {
         Self {
             address: format!("{}@contoso.example", first.to_lowercase()),
-            sign_in: None,
-            guest: false,
-            enabled: true,
             name: format!("{first} {last}"),
             business_phone: phones.0.map(str::to_owned),
             mobile_phone: phones.1.map(str::to_owned),

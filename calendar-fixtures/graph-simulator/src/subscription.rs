@@ -8,7 +8,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::answer::{Refusal, json_answer};
-use crate::later::Later;
 use crate::tenant::Tenant;
 use crate::world::Shared;
 use crate::zone::stamp;
@@ -37,10 +36,6 @@ pub(crate) struct Subscription {
     pub(crate) expires: DateTime<Utc>,
     /// Resource data names items by this form of id.
     pub(crate) immutable_ids: bool,
-    /// When it was made, renewed or authorized again.
-    pub(crate) authorized: DateTime<Utc>,
-    /// It was not authorized in time and says nothing more (N6).
-    pub(crate) silent: bool,
 }
 
 impl Subscription {
@@ -82,21 +77,6 @@ impl Tenant {
         Ok(())
     }
 
-    fn authorized(&mut self, now: DateTime<Utc>, index: usize) {
-        let one = &mut self.subscriptions[index];
-        (one.authorized, one.silent) = (now, false);
-        let id = one.id.clone();
-        self.demand_authorization(now, &id);
-    }
-
-    /// Sooner or later Graph asks whether the subscriber may still see all this (N6).
-    fn demand_authorization(&mut self, now: DateTime<Utc>, id: &str) {
-        let minutes = self.faults.reauthorization_minutes;
-        if minutes > 0 {
-            self.later(now + TimeDelta::minutes(i64::from(minutes)), Later::Reauthorize(id.to_owned()));
-        }
-    }
-
     fn subscription(&mut self, now: DateTime<Utc>, id: &str) -> Result<usize, Refusal> {
         self.expire_subscriptions(now);
         let found = self.subscriptions.iter().position(|subscription| subscription.id.eq_ignore_ascii_case(id));
@@ -125,12 +105,9 @@ pub(crate) async fn create(
             Refusal::new(StatusCode::BAD_REQUEST, "ValidationError", message)
         })?;
     }
-    let now = world.now();
     let mut tenant = world.tenant();
     let answer = subscription.as_json(&tenant.client_id);
-    tenant.demand_authorization(now, &subscription.id);
     tenant.subscriptions.push(subscription);
-    world.wake.notify_one();
     Ok(json_answer(StatusCode::CREATED, &answer))
 }
 
@@ -149,13 +126,6 @@ fn wanted_subscription(
     let notification_url = text("notificationUrl").ok_or_else(|| invalid("notificationUrl is needed"))?;
     let resource = text("resource").ok_or_else(|| invalid("resource is needed"))?;
     let owner = watched_user(tenant, &resource)?;
-    tenant.allow(owner, &axum::http::Method::GET).map_err(|refusal| match refusal.status {
-        StatusCode::NOT_FOUND => {
-            let message = "Operation: Create; Exception: [Status Code: NotFound; Reason: Not Found]";
-            Refusal::new(StatusCode::NOT_FOUND, "ExtensionError", message)
-        }
-        _ => refusal,
-    })?;
     let client_state = text("clientState");
     if client_state.as_ref().is_some_and(|state| state.chars().count() > MAX_CLIENT_STATE) {
         return Err(invalid("clientState has at most 128 characters"));
@@ -181,8 +151,6 @@ fn wanted_subscription(
         client_state,
         expires,
         immutable_ids,
-        authorized: now,
-        silent: false,
     })
 }
 
@@ -238,19 +206,8 @@ pub(crate) async fn renew(
     let mut tenant = world.tenant();
     tenant.subscribing()?;
     let index = tenant.subscription(now, &id)?;
-    tenant.allow(tenant.subscriptions[index].owner, &axum::http::Method::GET)?;
     tenant.subscriptions[index].expires = expiry(now, &wanted)?;
-    tenant.authorized(now, index);
-    world.wake.notify_one();
     Ok(json_answer(StatusCode::OK, &tenant.subscriptions[index].as_json(&tenant.client_id)))
-}
-
-pub(crate) async fn reauthorize(State(world): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    let now = world.now();
-    let mut tenant = world.tenant();
-    let index = tenant.subscription(now, &id)?;
-    tenant.authorized(now, index);
-    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn delete(State(world): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {

@@ -1,20 +1,17 @@
 //! The state of the tenant, and what every change to it entails: copies in the attendees' mailboxes, mails of Exchange,
 //! notifications. One lock guards all of it; nobody holds it while waiting.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use axum::http::StatusCode;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use crate::access::Access;
 use crate::answer::Refusal;
 use crate::change::Change;
 use crate::dice::Dice;
-use crate::endpoint::Endpoint;
 use crate::faults::Faults;
 use crate::item::{Address, Facts, Ids, Item};
 use crate::journal::{Journal, Mail};
-use crate::later::Later;
 use crate::notify::{Job, KindOfChange};
 use crate::people::Person;
 use crate::subscription::Subscription;
@@ -41,12 +38,6 @@ pub(crate) struct Tenant {
     pub(crate) throttles: HashMap<usize, Throttle>,
     /// Notifications that wait for their (next) attempt.
     pub(crate) jobs: Vec<Job>,
-    /// What happens by itself one day, in order.
-    pub(crate) waiting: Vec<(DateTime<Utc>, Later)>,
-    /// Subscribers by their URL.
-    pub(crate) endpoints: BTreeMap<String, Endpoint>,
-    /// Events made under a `transactionId` (W5): mailbox and id.
-    pub(crate) transactions: BTreeMap<(usize, String), usize>,
 }
 
 /// A user with a mailbox.
@@ -54,14 +45,12 @@ pub(crate) struct Tenant {
 pub(crate) struct User {
     pub(crate) guid: String,
     pub(crate) person: Person,
-    pub(crate) access: Access,
 }
 
 impl Tenant {
     pub(crate) fn new(seed: u64, people: Vec<Person>) -> Self {
         let mut dice = Dice::new(seed);
-        let users =
-            people.into_iter().map(|person| User { guid: dice.guid(), person, access: Access::default() }).collect();
+        let users = people.into_iter().map(|person| User { guid: dice.guid(), person }).collect();
         Self {
             tenant_id: dice.guid(),
             client_id: dice.guid(),
@@ -76,22 +65,12 @@ impl Tenant {
             faults: Faults::default(),
             throttles: HashMap::new(),
             jobs: Vec::new(),
-            waiting: Vec::new(),
-            endpoints: BTreeMap::new(),
-            transactions: BTreeMap::new(),
         }
     }
 
     /// By GUID, address or user principal name, without regard to case.
     pub(crate) fn user(&self, id: &str) -> Option<usize> {
-        let is = |user: &User| user.guid.eq_ignore_ascii_case(id) || user.person.signs_in_as(id);
-        self.users.iter().position(|user| user.access.exists && is(user))
-    }
-
-    /// Whose mailbox takes mail for this address.
-    fn mailbox_of(&self, address: &str) -> Option<usize> {
-        let takes = |user: &User| user.access.exists && !user.person.guest && same(&user.person.address, address);
-        self.users.iter().position(takes)
+        self.users.iter().position(|user| user.guid.eq_ignore_ascii_case(id) || same(&user.person.address, id))
     }
 
     pub(crate) fn user_or_refuse(&self, id: &str) -> Result<usize, Refusal> {
@@ -116,9 +95,7 @@ impl Tenant {
             let message = "the simulated tenant is full; restart it";
             return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "ErrorQuotaExceeded", message));
         }
-        let (facts, categories, mut properties) = change.into_new(self.faults.html_level)?;
-        let delayed =
-            if self.faults.property_delay_seconds > 0 { std::mem::take(&mut properties) } else { BTreeMap::new() };
+        let (facts, categories, properties) = change.into_new()?;
         let person = &self.users[owner].person;
         let organizer = Address { name: person.name.clone(), address: person.address.clone() };
         let item = Item {
@@ -128,7 +105,6 @@ impl Tenant {
             organizer,
             is_organizer: true,
             version: 0,
-            shown_version: 0,
             created: now,
             modified: now,
             facts,
@@ -144,64 +120,17 @@ impl Tenant {
         self.touch(now, index, KindOfChange::Created);
         let before = Facts { attendees: Vec::new(), draft: true, ..self.items[index].facts.clone() };
         self.send(now, index, &before);
-        self.delay_properties(now, index, delayed.into_iter().map(|(id, value)| (id, Some(value))));
         Ok(index)
-    }
-
-    /// Copies a meeting as Outlook does, with everything that its organizer's item holds (X2).
-    pub(crate) fn copy(&mut self, now: DateTime<Utc>, index: usize, change: Change) -> Result<usize, Refusal> {
-        let mut item = self.items[index].clone();
-        item.ids = self.dice.ids();
-        item.uid = self.dice.meeting_uid();
-        (item.created, item.version, item.shown_version, item.facts.sequence) = (now, 0, 0, 0);
-        let level = self.faults.html_level;
-        change.apply(level, &mut item.facts, &mut item.categories, &mut item.properties)?;
-        self.items.push(item);
-        let index = self.items.len() - 1;
-        self.name_dates(index);
-        self.touch(now, index, KindOfChange::Created);
-        let before = Facts { attendees: Vec::new(), draft: true, ..self.items[index].facts.clone() };
-        self.send(now, index, &before);
-        Ok(index)
-    }
-
-    /// An attendee answers; the organizer's item notes it and mails nobody.
-    pub(crate) fn respond(&mut self, now: DateTime<Utc>, index: usize, address: &str, response: &str) {
-        for attendee in &mut self.items[index].facts.attendees {
-            if same(&attendee.who.address, address) {
-                response.clone_into(&mut attendee.response);
-            }
-        }
-        self.touch(now, index, KindOfChange::Updated);
-    }
-
-    fn delay_properties(
-        &mut self,
-        now: DateTime<Utc>,
-        index: usize,
-        properties: impl Iterator<Item = (String, Option<String>)>,
-    ) {
-        let due = now + TimeDelta::seconds(i64::from(self.faults.property_delay_seconds));
-        properties.for_each(|(id, value)| self.later(due, Later::Property(index, id, value)));
     }
 
     /// Changes an item as its owner would. The organizer's change reaches the attendees, an attendee's only himself.
-    pub(crate) fn change(&mut self, now: DateTime<Utc>, index: usize, mut change: Change) -> Result<(), Refusal> {
+    pub(crate) fn change(&mut self, now: DateTime<Utc>, index: usize, change: Change) -> Result<(), Refusal> {
         let before = self.items[index].facts.clone();
-        let level = self.faults.html_level;
-        let late =
-            if self.faults.property_delay_seconds > 0 { std::mem::take(&mut change.properties) } else { Vec::new() };
         let item = &mut self.items[index];
-        change.apply(level, &mut item.facts, &mut item.categories, &mut item.properties)?;
-        if before.online && !item.facts.online {
-            let uid = item.uid.clone();
-            self.journal.loss(now, uid, "the online meeting: its part of the body is gone");
-        }
-        let item = &mut self.items[index];
+        change.apply(&mut item.facts, &mut item.categories, &mut item.properties)?;
         if rescheduled(&before, &item.facts) {
             item.facts.moved.clear();
             item.facts.dropped.clear();
-            item.facts.guests.clear();
             self.name_dates(index);
         }
         let item = &mut self.items[index];
@@ -212,7 +141,6 @@ impl Tenant {
         if self.items[index].is_organizer {
             self.send(now, index, &before);
         }
-        self.delay_properties(now, index, late.into_iter());
         Ok(())
     }
 
@@ -236,21 +164,11 @@ impl Tenant {
         if facts.draft {
             return;
         }
-        if self.faults.tracking_seconds > 0 && !facts.attendees.is_empty() {
-            let due = now + TimeDelta::seconds(i64::from(self.faults.tracking_seconds));
-            self.later(due, Later::Tracking(index));
-        }
         let was_in =
             |address: &str| !before.draft && before.attendees.iter().any(|one| same(&one.who.address, address));
         for attendee in &before.attendees {
             if !before.draft && !facts.attendees.iter().any(|one| same(&one.who.address, &attendee.who.address)) {
                 self.uninvite(now, index, &attendee.who.address);
-            }
-        }
-        for (date, guests) in &facts.guests {
-            for guest in guests.iter().filter(|guest| !before.guests.get(date).is_some_and(|held| held.contains(guest)))
-            {
-                self.mail(now, index, &guest.who.address, "invitation");
             }
         }
         let told = told_everybody(before, &facts);
@@ -269,7 +187,7 @@ impl Tenant {
     }
 
     fn copy_to(&mut self, now: DateTime<Utc>, index: usize, address: &str) {
-        let Some(owner) = self.mailbox_of(address).filter(|owner| *owner != self.items[index].owner) else { return };
+        let Some(owner) = self.user(address).filter(|owner| *owner != self.items[index].owner) else { return };
         let original = &self.items[index];
         let mut facts = original.facts.clone();
         if facts.hide_attendees {
@@ -309,7 +227,7 @@ impl Tenant {
     fn uninvite(&mut self, now: DateTime<Utc>, index: usize, address: &str) {
         self.mail(now, index, address, "cancellation");
         let uid = self.items[index].uid.clone();
-        let Some(owner) = self.mailbox_of(address) else { return };
+        let Some(owner) = self.user(address) else { return };
         let copy = self.items.iter().position(|item| item.owner == owner && item.uid == uid && !item.is_organizer);
         if let Some(copy) = copy.filter(|copy| !self.items[*copy].deleted) {
             let item = &mut self.items[copy];
@@ -323,9 +241,8 @@ impl Tenant {
 
     fn mail(&mut self, now: DateTime<Utc>, index: usize, to: &str, kind: &'static str) {
         let item = &self.items[index];
-        let (uid, subject, sequence) = (item.uid.clone(), item.facts.subject.clone(), item.facts.sequence);
-        let start = crate::wire::instant_text(item.facts.start, item.facts.zone);
-        self.journal.mail(Mail { at: now, to: to.to_lowercase(), kind, uid, subject, sequence, start });
+        let (uid, subject) = (item.uid.clone(), item.facts.subject.clone());
+        self.journal.mail(Mail { at: now, to: to.to_lowercase(), kind, uid, subject });
     }
 
     /// Gives every date of a series an id; a rescheduled series gets new ones (D4).
@@ -336,15 +253,9 @@ impl Tenant {
     }
 
     /// Raises the change key (R3) and notifies whoever subscribed to the mailbox.
-    pub(crate) fn touch(&mut self, now: DateTime<Utc>, index: usize, kind: KindOfChange) {
+    fn touch(&mut self, now: DateTime<Utc>, index: usize, kind: KindOfChange) {
         self.changes += 1;
         self.items[index].version = self.changes;
-        if self.dice.happens(self.faults.late_changes) {
-            let due = now + TimeDelta::seconds(i64::from(self.faults.late_change_seconds));
-            self.later(due, Later::Visible(index));
-        } else {
-            self.items[index].shown_version = self.changes;
-        }
         self.items[index].modified = now;
         self.notify(now, index, kind);
     }

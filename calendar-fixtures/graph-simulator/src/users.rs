@@ -36,9 +36,7 @@ pub(crate) async fn list(
     let from = options.skip_token.as_deref().map_or(Ok(0), str::parse::<usize>);
     let from = from.map_err(|_| Refusal::bad_request("The skip token is invalid."))?;
     let tenant = world.tenant();
-    let known = |user: &User, one: &str| same(one, &user.person.address) || user.person.signs_in_as(one);
-    let fits =
-        |user: &&User| user.access.exists && wanted.as_ref().is_none_or(|list| list.iter().any(|one| known(user, one)));
+    let fits = |user: &&User| wanted.as_ref().is_none_or(|list| list.iter().any(|one| same(one, &user.person.address)));
     let found: Vec<_> = tenant.users.iter().filter(fits).map(|user| as_json(user, &options)).collect();
     let size = options.top.unwrap_or(100).clamp(1, 999);
     let more = found.len() > from.saturating_add(size);
@@ -112,10 +110,9 @@ fn as_json(user: &User, options: &Options) -> Value {
         "officeLocation": null,
         "preferredLanguage": person.language,
         "surname": last,
-        "userPrincipalName": person.principal_name(),
-        "userType": if person.guest { "Guest" } else { "Member" },
+        "userPrincipalName": person.address,
         "id": user.guid,
-        "accountEnabled": person.enabled,
+        "accountEnabled": true,
         "proxyAddresses": [format!("SMTP:{}", person.address)],
         "usageLocation": "DE",
     });

@@ -68,14 +68,13 @@ pub(crate) fn event(item: &Item, one: Option<&Instance>, prefer: &Prefer, option
     put("type", json!(kind));
     put("webLink", json!("https://outlook.office365.com/owa/?itemid=simulated&exvsurl=1&path=/calendar/item"));
     put("onlineMeetingUrl", Value::Null);
-    put("isOnlineMeeting", json!(facts.online));
-    put("onlineMeetingProvider", json!(if facts.online { "teamsForBusiness" } else { "unknown" }));
+    put("isOnlineMeeting", json!(false));
+    put("onlineMeetingProvider", json!("unknown"));
     put("allowNewTimeProposals", json!(true));
     put("isDraft", json!(facts.draft));
     put("hideAttendees", json!(facts.hide_attendees));
     put("recurrence", if date.is_some() { Value::Null } else { recurrence(facts) });
-    let link = json!({"joinUrl": "https://teams.example/l/meetup-join/1"});
-    put("onlineMeeting", if facts.online { link } else { Value::Null });
+    put("onlineMeeting", Value::Null);
     put("responseStatus", response_status(item));
     put("body", body(facts, &text, prefer.text_body));
     put("start", time(facts, start, prefer));
@@ -83,8 +82,7 @@ pub(crate) fn event(item: &Item, one: Option<&Instance>, prefer: &Prefer, option
     put("location", location(&facts.location));
     let places = if facts.location.is_empty() { json!([]) } else { json!([location(&facts.location)]) };
     put("locations", places);
-    let guests = date.and_then(|date| facts.guests.get(&date)).map_or(&[][..], Vec::as_slice);
-    put("attendees", attendees(facts, guests));
+    put("attendees", attendees(facts));
     put("organizer", json!({"emailAddress": address(&item.organizer)}));
     if let Some(one) = one.filter(|one| one.date.is_some()) {
         put("originalStart", json!(stamp(one.original_start)));
@@ -112,45 +110,6 @@ pub(crate) fn event(item: &Item, one: Option<&Instance>, prefer: &Prefer, option
         event.retain(|name, _| wanted(name));
     }
     Value::Object(event)
-}
-
-/// W12: some tenants keep the SEQUENCE to themselves.
-pub(crate) fn hide_sequence(event: &mut Value) {
-    if let Some(properties) = event["singleValueExtendedProperties"].as_array_mut() {
-        properties.retain(|one| !one["id"].as_str().is_some_and(|id| same(id, SEQUENCE_PROPERTY)));
-    }
-}
-
-/// R6: enums in capitals or of a later version, fields that nobody announced, fields that are null or not there.
-pub(crate) fn spell_oddly(event: &mut Value) {
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
-    };
-    for field in ["type", "sensitivity"] {
-        if let Some(word) = event[field].as_str().map(capital) {
-            event[field] = json!(word);
-        }
-    }
-    if let Some(word) = event["body"]["contentType"].as_str().map(str::to_uppercase) {
-        event["body"]["contentType"] = json!(word);
-    }
-    for attendee in event["attendees"].as_array_mut().into_iter().flatten() {
-        if let Some(word) = attendee["type"].as_str().map(capital) {
-            attendee["type"] = json!(word);
-        }
-        attendee["status"] = Value::Null;
-    }
-    if let Some(fields) = event.as_object_mut() {
-        fields.insert("showAs".to_owned(), json!("levitating"));
-        fields.insert("hologram".to_owned(), json!({"depth": [1, null]}));
-        for field in ["hideAttendees", "isDraft", "isCancelled"] {
-            if fields.get(field) == Some(&json!(false)) {
-                fields.insert(field.to_owned(), Value::Null);
-            }
-        }
-        fields.remove("bodyPreview");
-    }
 }
 
 /// A date of a series as delta writes it: bare (D2).
@@ -211,12 +170,12 @@ fn address(who: &Address) -> Value {
 }
 
 /// Nobody's answer has a time before there is one: Graph writes the year 1.
-fn attendees(facts: &Facts, guests: &[crate::item::Attendee]) -> Value {
+fn attendees(facts: &Facts) -> Value {
     let one = |attendee: &crate::item::Attendee| {
         let status = json!({"response": attendee.response, "time": "0001-01-01T00:00:00Z"});
         json!({"type": attendee.kind, "status": status, "emailAddress": address(&attendee.who)})
     };
-    facts.attendees.iter().chain(guests).map(one).collect()
+    facts.attendees.iter().map(one).collect()
 }
 
 fn response_status(item: &Item) -> Value {

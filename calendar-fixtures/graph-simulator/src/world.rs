@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::doors::Doors;
 use crate::tenant::Tenant;
 
 /// The clock of the simulated tenant. It is the caller's: the simulator reads no other.
@@ -25,9 +23,7 @@ pub(crate) type Shared = Arc<World>;
 pub(crate) struct World {
     tenant: Mutex<Tenant>,
     clock: Arc<dyn SimulatorClock>,
-    pub(crate) doors: Arc<dyn Doors>,
-    /// How often the clock is looked at while something waits for its time: a clock that jumps tells nobody.
-    pub(crate) look: Duration,
+    pub(crate) http: reqwest::Client,
     /// Rung when a notification waits, or when time jumped.
     pub(crate) wake: tokio::sync::Notify,
     /// Where it listens, for next links.
@@ -41,14 +37,8 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    pub(crate) fn new(
-        tenant: Tenant,
-        clock: Arc<dyn SimulatorClock>,
-        doors: Arc<dyn Doors>,
-        look: Duration,
-        base_url: String,
-    ) -> Self {
-        Self { tenant: Mutex::new(tenant), clock, doors, look, wake: tokio::sync::Notify::new(), base_url }
+    pub(crate) fn new(tenant: Tenant, clock: Arc<dyn SimulatorClock>, http: reqwest::Client, base_url: String) -> Self {
+        Self { tenant: Mutex::new(tenant), clock, http, wake: tokio::sync::Notify::new(), base_url }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -61,13 +51,8 @@ impl World {
         Ok(())
     }
 
-    /// The tenant as it is now: what was due has happened.
-    ///
-    /// A handler that panicked cannot have left it half changed in a way that matters to a simulation.
+    /// A handler that panicked cannot have left the tenant half changed in a way that matters to a simulation.
     pub(crate) fn tenant(&self) -> MutexGuard<'_, Tenant> {
-        let now = self.now();
-        let mut tenant = self.tenant.lock().unwrap_or_else(PoisonError::into_inner);
-        tenant.settle(now);
-        tenant
+        self.tenant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

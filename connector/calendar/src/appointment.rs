@@ -81,8 +81,6 @@ pub struct Attendee {
     pub role: Role,
     /// What he answered.
     pub response: Response,
-    /// Dates of a series that he was added to, of which the series itself does not know him; `None`: all of it.
-    pub only: Option<Vec<OriginalStart>>,
 }
 
 /// What in an entry may say "this one wants a telephone line".

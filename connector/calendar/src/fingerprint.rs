@@ -57,12 +57,8 @@ mod tests {
         echo.sequence = Some(4);
         assert_eq!(plain.fingerprint(), echo.fingerprint());
         let eva = EmailAddress::parse("eva@fabrikam.example").unwrap();
-        let eva = Attendee {
-            person: Person { address: eva, name: None },
-            role: Role::Required,
-            response: Response::None,
-            only: None,
-        };
+        let eva =
+            Attendee { person: Person { address: eva, name: None }, role: Role::Required, response: Response::None };
         let changes: [fn(&mut crate::Appointment); 6] = [
             |one| one.subject = "x".into(),
             |one| one.draft = true,

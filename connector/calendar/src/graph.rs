@@ -16,7 +16,7 @@ use crate::{Appointment, AppointmentDate, Attendee, BLOCK_MARKER, Marks, Problem
 mod delta;
 mod wire;
 
-pub use delta::{DeltaItem, DeltaPage, EventKind, page_of_events, read_delta_page};
+pub use delta::{DeltaItem, DeltaPage, EventKind, read_delta_page};
 use wire::{Event, Lenient, ZonedTime};
 
 /// Largest event read; Exchange itself stops at 1 MB of body or so.
@@ -27,10 +27,6 @@ pub const MAX_PAGE_BYTES: usize = 16 << 20;
 pub const SEQUENCE_PROPERTY: &str = "Integer {00062002-0000-0000-C000-000000000046} Id 0x8201";
 /// What to ask for of an event (`$select`): without it a series keeps its cancelled dates to itself.
 pub const EVENT_SELECT: &str = wire::SELECT;
-/// What to ask for of a date of a series (`…/instances`).
-pub const INSTANCE_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay";
-/// What to ask for of a date that was changed by itself: its guests too, which for every date would be megabytes.
-pub const EXCEPTION_SELECT: &str = "id,type,start,end,originalStart,isCancelled,isAllDay,attendees";
 /// Longest subject, location, name or category kept, in characters; Outlook stops at 255.
 const MAX_LINE_CHARS: usize = 500;
 /// Most categories looked at.
@@ -57,9 +53,6 @@ pub enum GraphError {
     /// Too large to look at.
     #[error("a calendar answer of {0} bytes is larger than any real one; it was not read")]
     TooLarge(usize),
-    /// More entries on one page than any calendar has.
-    #[error("a page of a calendar has {0} entries more than any real one; it was not read")]
-    TooMany(usize),
     /// Not what Graph sends.
     #[error("the calendar's answer is no such object: {0}")]
     NotJson(#[source] serde_json::Error),
@@ -141,12 +134,7 @@ impl Reader<'_> {
         let mut dates = Dates::default();
         for (number, page) in pages.iter().enumerate() {
             match wire::read::<wire::Page>(page.as_ref(), MAX_PAGE_BYTES) {
-                Ok(page) => {
-                    page.value.items().for_each(|one| self.instance(&mut dates, one, appointment, number));
-                    if page.value.left_out > 0 {
-                        self.problem("instances", &format!("page {number} holds more dates than are read"));
-                    }
-                }
+                Ok(page) => page.value.items().for_each(|one| self.instance(&mut dates, one, appointment, number)),
                 Err(error) => self.problem("instances", &format!("page {number}: {error}")),
             }
         }
@@ -166,25 +154,6 @@ impl Reader<'_> {
         }
         appointment.endless_or_beyond_horizon = truncated || self.goes_on(master, appointment.time_zone, &dates);
         appointment.dates = dates;
-        self.single_guests(appointment, master, pages);
-    }
-
-    /// Whoever was added to a date of the series alone.
-    fn single_guests<P: AsRef<[u8]>>(&mut self, series: &mut Appointment, master: &Event, pages: &[P]) {
-        let pages: Vec<_> =
-            pages.iter().filter_map(|page| wire::read::<wire::Page>(page.as_ref(), MAX_PAGE_BYTES).ok()).collect();
-        let shown = pages.iter().flat_map(|page| page.value.items()).chain(master.exception_occurrences.items());
-        let exceptions = shown.filter_map(Lenient::get).filter(|one| one.kind.is("exception"));
-        for exception in exceptions.filter(|one| !one.is_cancelled.or(false)) {
-            let written = exception.original_start.get().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-            let date = written.map(|at| at.with_timezone(&Utc));
-            let Some(date) = date.filter(|date| series.dates.iter().any(|one| one.original_start == *date)) else {
-                continue;
-            };
-            for guest in self.attendees(exception) {
-                invite_to(series, guest, date);
-            }
-        }
     }
 
     fn instance(&mut self, dates: &mut Dates, event: &Lenient<Event>, series: &Appointment, page: usize) {
@@ -307,20 +276,6 @@ impl Reader<'_> {
     }
 }
 
-/// Adds somebody to one date, unless the whole series invites him.
-fn invite_to(series: &mut Appointment, guest: Attendee, date: DateTime<Utc>) {
-    if guest.person.address == series.organizer.address {
-        return;
-    }
-    let full = series.attendees.len() >= Appointment::MAX_ATTENDEES;
-    match series.attendees.iter_mut().find(|known| known.person.address == guest.person.address) {
-        Some(Attendee { only: Some(dates), .. }) if !dates.contains(&date) => dates.push(date),
-        Some(_) => {}
-        None if full => {}
-        None => series.attendees.push(Attendee { only: Some(vec![date]), ..guest }),
-    }
-}
-
 /// Start and end as instants.
 fn times(event: &Event, all_day: bool, zone: Tz) -> Result<(DateTime<Utc>, DateTime<Utc>), GraphError> {
     let start = instant("start", event.start.get(), all_day, zone)?;
@@ -374,7 +329,6 @@ fn read_attendee(attendee: &wire::Recipient) -> Result<Attendee, String> {
             Some("declined") => Response::Declined,
             _ => Response::None,
         },
-        only: None,
     })
 }
 

@@ -5,15 +5,13 @@
 
 /// Longest text kept of a body, in characters; an invitation is no place for more.
 pub(crate) const MAX_TEXT_CHARS: usize = 16_000;
-/// Longest part of a body that is looked at: what stands behind half a megabyte of markup is nobody's agenda.
-const MAX_HTML_BYTES: usize = 512 << 10;
 /// Longest entity looked for between `&` and `;`.
 const MAX_ENTITY_LEN: usize = 10;
 
 /// The text of an HTML body: elements that start a line start one, scripts and styles are left out, entities resolved.
 pub(crate) fn html_to_text(html: &str) -> String {
     let mut text = Text::default();
-    let mut rest = &html[..html.floor_char_boundary(MAX_HTML_BYTES)];
+    let mut rest = html;
     while let Some(open) = rest.find('<') {
         text.push_flow(&rest[..open]);
         let tag = &rest[open..];

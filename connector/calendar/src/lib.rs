@@ -16,8 +16,8 @@ mod zone;
 pub use appointment::{Appointment, AppointmentDate, Attendee, Marks, Problem};
 pub use fingerprint::Fingerprint;
 pub use graph::{
-    DeltaItem, DeltaPage, EVENT_SELECT, EXCEPTION_SELECT, EventKind, GraphContext, GraphError, INSTANCE_SELECT,
-    MAX_EVENT_BYTES, MAX_PAGE_BYTES, SEQUENCE_PROPERTY, appointment_from_graph, page_of_events, read_delta_page,
+    DeltaItem, DeltaPage, EVENT_SELECT, EventKind, GraphContext, GraphError, MAX_EVENT_BYTES, MAX_PAGE_BYTES,
+    SEQUENCE_PROPERTY, appointment_from_graph, read_delta_page,
 };
 pub use marks::{BLOCK_MARKER, MarkRule, RuleFired, matching_rule};
 pub use zone::{ZoneError, zone_from_name};

@@ -89,7 +89,6 @@ pub(crate) mod tests {
                 person: person("conference@contoso.example"),
                 role: Role::Resource,
                 response: Response::None,
-                only: None,
             }],
             hide_attendees: false,
             time_zone: Tz::UTC,

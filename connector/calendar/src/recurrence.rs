@@ -29,16 +29,14 @@ impl Dates {
         }
     }
 
-    /// Adds the date that stood on this day in the series' zone as cancelled, unless it is known to take place.
+    /// Marks the date that stood on this day in the series' zone as cancelled.
     ///
     /// `first` is the master's own first date: it tells the time of day and the length.
     pub(crate) fn cancel(&mut self, day: NaiveDate, zone: Tz, first: (DateTime<Utc>, DateTime<Utc>)) {
-        let Some(original_start) = local(zone, day, first.0) else { return };
-        // The pages of dates were read later, and know the zone of the series where its name is nobody's: there the day
-        // may be another one, and the date that stands on ours takes place.
-        if self.by_original_start.contains_key(&original_start) {
-            return;
-        }
+        let on_day = |at: &&OriginalStart| at.with_timezone(&zone).date_naive() == day;
+        let known = self.by_original_start.keys().find(on_day).copied();
+        let original_start = known.or_else(|| local(zone, day, first.0));
+        let Some(original_start) = original_start else { return };
         let length = (first.1 - first.0).max(TimeDelta::zero());
         let Some(end) = original_start.checked_add_signed(length) else { return };
         self.insert(AppointmentDate { original_start, start: original_start, end, cancelled: true });

@@ -151,7 +151,6 @@ impl Draft<'_> {
                 numbers: contact.map(|contact| contact.numbers.clone()).unwrap_or_default(),
                 language: contact.and_then(|contact| contact.language),
                 invited_already: appointment.origin != Origin::Dialroom,
-                only: attendee.only.clone(),
             }
         })
         .collect()

@@ -57,11 +57,10 @@ pub fn recognized_numbers<'a>(booking: &'a Booking, who: &EmailAddress) -> Vec<&
     own.into_iter().flat_map(|(_, numbers)| numbers).filter(|known| !shared(&known.number)).collect()
 }
 
-/// Everybody with a telephone: numbers, whether moderator, whether declined. Whoever is invited to single dates keys his
-/// PIN: a number lets in at every open window of a booking.
+/// Everybody with a telephone: numbers, whether moderator, whether declined.
 fn people(booking: &Booking) -> impl Iterator<Item = (&Person, &[KnownCaller], bool, bool)> {
     let organizer = (&booking.organizer, booking.organizer_numbers.as_slice(), true, false);
-    let invitees = booking.invitees.iter().filter(|one| one.role != Role::Resource && one.only.is_none());
+    let invitees = booking.invitees.iter().filter(|one| one.role != Role::Resource);
     let invited = invitees.map(|one| (&one.person, one.numbers.as_slice(), false, one.response == Response::Declined));
     std::iter::once(organizer).chain(invited)
 }

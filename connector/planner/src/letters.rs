@@ -113,16 +113,8 @@ pub(crate) fn update_letters(held: &Booking, booking: &Booking, changes: &[Chang
     for invitee in reachable(booking) {
         if !reachable(held).any(|known| known.person.address == invitee.person.address) {
             letters.push(first_letter(invitee));
-            continue;
-        }
-        let before = held.invitees.iter().find(|known| known.person.address == invitee.person.address);
-        if before.is_some_and(|before| has_more_dates(before, invitee)) {
-            letters.push(first_letter(invitee));
-            continue;
-        }
-        let his: Vec<_> = told.iter().filter(|difference| concerns(invitee, difference)).cloned().collect();
-        if !his.is_empty() || ours_changed {
-            letters.push(to_invitee(invitee, LetterKind::Changed(his), request(invitee)));
+        } else if concerns_all {
+            letters.push(to_invitee(invitee, LetterKind::Changed(told.clone()), request(invitee)));
         }
     }
     let removed = reachable(held).filter(|known| {
@@ -130,26 +122,6 @@ pub(crate) fn update_letters(held: &Booking, booking: &Booking, changes: &[Chang
     });
     letters.extend(removed.map(|known| to_invitee(known, LetterKind::Cancelled, IcsKind::Cancel)));
     letters
-}
-
-/// Whether he is invited to dates that he was not invited to.
-fn has_more_dates(before: &Invitee, now: &Invitee) -> bool {
-    match (&before.only, &now.only) {
-        (Some(_), None) => true,
-        (Some(before), Some(now)) => now.iter().any(|date| !before.contains(date)),
-        (None, _) => false,
-    }
-}
-
-/// Whether somebody invited to some dates alone has to know of it.
-fn concerns(invitee: &Invitee, difference: &Difference) -> bool {
-    match difference {
-        Difference::Room { .. } => true,
-        Difference::Moved { original_start, .. } | Difference::DateAdded { original_start, .. } => {
-            invitee.is_invited_to(*original_start)
-        }
-        Difference::SeriesMoved { .. } => invitee.only.is_none(),
-    }
 }
 
 /// A line is closed. CANCEL goes only where a full invitation of ours lies.

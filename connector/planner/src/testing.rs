@@ -31,7 +31,6 @@ pub(crate) fn invitee(address: &str, numbers: &[&str]) -> Invitee {
         numbers: numbers.iter().map(|number| caller(number)).collect(),
         language: None,
         invited_already: true,
-        only: None,
     }
 }
 
@@ -71,8 +70,7 @@ pub(crate) fn origin(event: &str) -> Origin {
 
 /// Anna's meeting with Bernd and Clara, marked.
 pub(crate) fn appointment(start: i64, end: i64) -> Appointment {
-    let attendee =
-        |address| Attendee { person: person(address), role: Role::Required, response: Response::None, only: None };
+    let attendee = |address| Attendee { person: person(address), role: Role::Required, response: Response::None };
     Appointment {
         origin: origin("e1"),
         uid: "uid-1".into(),

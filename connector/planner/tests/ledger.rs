@@ -94,8 +94,7 @@ impl World {
     fn book(&mut self) {
         let number = self.meetings.len();
         let dates = self.dates();
-        let invited =
-            |name| Attendee { person: person(name), role: Role::Required, response: Response::None, only: None };
+        let invited = |name| Attendee { person: person(name), role: Role::Required, response: Response::None };
         let appointment = Appointment {
             origin: Origin::Graph { mailbox: "m".into(), event: format!("e{number}") },
             uid: format!("u{number}"),
@@ -217,7 +216,6 @@ impl World {
                         person: person("eva"),
                         role: Role::Required,
                         response: Response::None,
-                        only: None,
                     }),
                 }
                 self.look(number, false);

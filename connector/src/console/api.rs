@@ -17,7 +17,7 @@ use super::booking_request::BookingRequest;
 use super::problem::ApiProblem;
 use super::view::ConferenceView;
 use crate::pipeline::Sighted;
-use crate::store::{GivenUp, SeenBy};
+use crate::store::GivenUp;
 
 /// Call records of one answer.
 const CALLS_PAGE: usize = 500;
@@ -57,7 +57,7 @@ pub(super) async fn book(
         .look_up(&settings, addresses)
         .await
         .map_err(|error| ApiProblem::unavailable(format!("the directory does not answer: {error}")))?;
-    let sighted = Sighted { appointment, mailbox: None, first_sync: None, directory, seen_by: SeenBy::Request };
+    let sighted = Sighted { appointment, mailbox: None, first_sync: None, directory };
     let outcome = parts.pipeline.sighted(sighted).await.map_err(|error| ApiProblem::unavailable(error.to_string()))?;
     match (outcome.decision, outcome.booking) {
         (Some(Decision::Allocate), Some(booking)) => {

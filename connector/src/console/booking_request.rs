@@ -103,7 +103,7 @@ impl BookingRequest {
             let known =
                 person.address == organizer.address || invited.iter().any(|one| one.person.address == person.address);
             if !known {
-                invited.push(Attendee { person, role, response: Response::None, only: None });
+                invited.push(Attendee { person, role, response: Response::None });
             }
         }
         Ok(Appointment {

@@ -7,7 +7,6 @@ mod booking_request;
 mod demo;
 mod problem;
 mod view;
-mod why;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +32,6 @@ use crate::pipeline::Pipeline;
 use crate::shelf::Shelf;
 use crate::source::graph::{Doorbells, MAX_BODY_BYTES, MAX_VALIDATION_TOKEN_LEN};
 use crate::store::Keep;
-use crate::trace::Passed;
 
 /// Largest request of the API: a conference with as many attendees as one may have.
 const MAX_API_BODY_BYTES: usize = 1024 * 1024;
@@ -60,8 +58,6 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     /// Bells that notifications ring.
     pub(crate) doorbells: Arc<Doorbells>,
-    /// Entries that were seen and left alone.
-    pub(crate) passed: Arc<Passed>,
     /// Mailboxes not yet looked at.
     pub(crate) unread: Arc<AtomicUsize>,
     /// What whoever uses the API must show.
@@ -80,7 +76,6 @@ pub(crate) fn router(console: Console) -> Router {
         .route("/calls", get(api::calls))
         .route("/diagnostics", get(api::diagnostics))
         .route("/sync", post(api::sync))
-        .route("/why", get(why::why))
         .fallback(|| async { ApiProblem::not_found("no such resource; see GET /api/v1/conferences") })
         .method_not_allowed_fallback(|| async {
             ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource does not take that method")

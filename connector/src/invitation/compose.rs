@@ -13,9 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::header::{address_field, encoded_text};
 use super::templates::{Kind, TemplateProblem, Templates, Texts};
-use super::view::{
-    ModeratorSecrets, RefusedMeeting, Secrets, View, coming_dates, is_his, one_line, shown_name, text_lines,
-};
+use super::view::{ModeratorSecrets, RefusedMeeting, Secrets, View, coming_dates, one_line, shown_name, text_lines};
 use crate::mail::ComposedMail;
 
 /// Name in From where the mail speaks for nobody else.
@@ -158,7 +156,7 @@ fn calendar_object(
         uid: &uid,
         sequence: booking.sequence,
         time_zone: booking.time_zone,
-        dates: &ics_dates(booking, letter, now),
+        dates: &ics_dates(booking, letter.ics, now),
         organizer: &organizer,
         attendees: &attendees(booking, letter),
         recipient: &letter.recipient.address,
@@ -173,13 +171,12 @@ fn calendar_object(
 }
 
 /// The dates still to come, by their time; of a cancellation every date that was promised.
-fn ics_dates(booking: &Booking, letter: &Letter, now: DateTime<Utc>) -> Vec<InviteDate> {
-    let recipient = &letter.recipient.address;
-    let dates = if letter.ics == IcsKind::Cancel {
+fn ics_dates(booking: &Booking, kind: IcsKind, now: DateTime<Utc>) -> Vec<InviteDate> {
+    let dates = if kind == IcsKind::Cancel {
         let all = booking.occurrences.iter().map(|(original, occurrence)| (*original, occurrence.window));
-        all.filter(|(date, window)| window.closes() > now && is_his(booking, recipient, *date)).collect()
+        all.filter(|(_, window)| window.closes() > now).collect()
     } else {
-        coming_dates(booking, recipient, now)
+        coming_dates(booking, now)
     };
     let date = |(original, window): (_, dialroom_booking::DialInWindow)| InviteDate {
         recurrence_id: booking.series.then_some(original),
@@ -196,10 +193,7 @@ fn attendees<'a>(booking: &'a Booking, letter: &'a Letter) -> Vec<Guest<'a>> {
     let alone = booking.hide_attendees || letter.ics == IcsKind::Cancel;
     let guest =
         |invitee: &'a Invitee| Guest { person: &invitee.person, role: invitee.role, response: invitee.response };
-    let listed = booking.invitees.iter().filter(|invitee| {
-        let himself = invitee.person.address == *recipient;
-        himself || (!alone && invitee.only.is_none())
-    });
+    let listed = booking.invitees.iter().filter(|invitee| !alone || invitee.person.address == *recipient);
     let mut guests: Vec<_> = listed.map(guest).collect();
     // Gmail shows buttons only to somebody who is named; and where the service organizes, the organizer is a guest too.
     if !guests.iter().any(|guest| guest.person.address == *recipient) {

@@ -117,7 +117,7 @@ impl View {
     ) -> Self {
         let organizer = letter.recipient.address == booking.organizer.address;
         let own_mailbox = letter.recipient.address.domain() == booking.organizer.address.domain();
-        let dates = coming_dates(booking, &letter.recipient.address, now);
+        let dates = coming_dates(booking, now);
         let next = dates.first().map(|(_, window)| *window).or_else(|| last_date(booking));
         let written = next.map(|window| WrittenDate::new(&window, booking.time_zone, language));
         let (changes, more_changes) = changes(booking, letter, language);
@@ -205,22 +205,11 @@ impl ModeratorSecrets {
     }
 }
 
-/// Dates that this person is invited to and whose line is not closed yet, by their time.
-pub(super) fn coming_dates(
-    booking: &Booking,
-    recipient: &EmailAddress,
-    now: DateTime<Utc>,
-) -> Vec<(OriginalStart, DialInWindow)> {
-    let coming = booking.windows().filter(|(_, window)| window.closes() > now);
-    let mut dates: Vec<_> = coming.filter(|(date, _)| is_his(booking, recipient, *date)).collect();
+/// Dates whose line is not closed yet, by their time.
+pub(super) fn coming_dates(booking: &Booking, now: DateTime<Utc>) -> Vec<(OriginalStart, DialInWindow)> {
+    let mut dates: Vec<_> = booking.windows().filter(|(_, window)| window.closes() > now).collect();
     dates.sort_by_key(|(_, window)| window.start());
     dates
-}
-
-/// Whether the mails to this person tell of this date: the organizer and who was invited before read of all.
-pub(super) fn is_his(booking: &Booking, recipient: &EmailAddress, date: OriginalStart) -> bool {
-    let invitee = booking.invitees.iter().find(|one| one.person.address == *recipient);
-    invitee.is_none_or(|one| one.is_invited_to(date))
 }
 
 fn last_date(booking: &Booking) -> Option<DialInWindow> {

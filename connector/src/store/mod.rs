@@ -13,9 +13,7 @@ use dialroom_host::{Batch, Store, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::rows::{
-    CallsMark, EntryTrace, GivenUp, MailKey, MailRow, MailSent, RefusedEntry, SeenBy, Step, SyncState,
-};
+pub(crate) use self::rows::{CallsMark, EntryTrace, GivenUp, MailKey, MailRow, MailSent, RefusedEntry, SyncState};
 use crate::source::graph::Subscription;
 
 /// booking id → the booking.
@@ -117,23 +115,9 @@ impl Keep {
         self.read_all(HOLDS, b"")
     }
 
-    /// What was decided about the entry of this key.
-    pub(crate) fn entry(&self, key: &str) -> Result<Option<EntryTrace>, KeepError> {
-        self.read(ENTRIES, key.as_bytes())
-    }
-
-    /// Whether a letter waits to be accepted.
-    pub(crate) fn mail_waits(&self, key: &MailKey) -> Result<bool, KeepError> {
-        Ok(self.store.get(MAILS, &key.bytes())?.is_some())
-    }
-
-    /// Call records of this booking among the last `look_at` that came, as JSON.
-    pub(crate) fn calls_of(&self, booking: &BookingId, look_at: u64) -> Result<Vec<serde_json::Value>, KeepError> {
-        let last = self.calls_mark()?.ours;
-        let limit = usize::try_from(look_at).unwrap_or(usize::MAX);
-        let records = self.calls(last.saturating_sub(look_at), limit)?;
-        let read = records.iter().filter_map(|(_, record)| serde_json::from_slice::<serde_json::Value>(record).ok());
-        Ok(read.filter(|record| record["conference"]["booking"] == booking.as_str()).collect())
+    /// What was decided about the entry in this place.
+    pub(crate) fn entry(&self, origin: &Origin) -> Result<Option<EntryTrace>, KeepError> {
+        self.read(ENTRIES, entry_key(origin).as_bytes())
     }
 
     /// Where a mailbox' last round ended.
@@ -223,8 +207,8 @@ pub(crate) fn remove_hold(batch: &mut Batch, room: dialroom_booking::RoomNumber,
 }
 
 /// Keeps what was decided about an entry.
-pub(crate) fn put_entry(batch: &mut Batch, key: &str, trace: &EntryTrace) {
-    batch.put(ENTRIES, key, json(trace));
+pub(crate) fn put_entry(batch: &mut Batch, origin: &Origin, trace: &EntryTrace) {
+    batch.put(ENTRIES, entry_key(origin), json(trace));
 }
 
 /// Keeps where a mailbox' round ended.
@@ -290,14 +274,11 @@ fn hold_key(room: &str, booking: &BookingId) -> String {
     format!("{room}/{booking}")
 }
 
-/// Under which key an entry's decisions stand. What was made with us has no place but its booking.
-///
 /// Ids hold no `/`; event ids may, but stand last.
-pub(crate) fn entry_key(origin: &Origin, booking: Option<&BookingId>) -> String {
-    match (origin, booking) {
-        (Origin::Graph { mailbox, event }, _) => format!("graph/{mailbox}/{event}"),
-        (Origin::Dialroom, Some(booking)) => format!("dialroom/{booking}"),
-        (Origin::Dialroom, None) => "dialroom".to_owned(),
+fn entry_key(origin: &Origin) -> String {
+    match origin {
+        Origin::Graph { mailbox, event } => format!("graph/{mailbox}/{event}"),
+        Origin::Dialroom => "dialroom".to_owned(),
     }
 }
 

@@ -31,47 +31,6 @@ pub(crate) struct EntryTrace {
     pub(crate) booking: Option<BookingId>,
     /// The refusal that its organizer was told.
     pub(crate) refused: Option<Refusal>,
-    /// What was decided before and how it came into sight, the last first.
-    #[serde(default)]
-    pub(crate) history: Vec<Step>,
-}
-
-/// One decision about an entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Step {
-    /// When.
-    pub(crate) at: DateTime<Utc>,
-    /// How it came into sight.
-    pub(crate) seen_by: SeenBy,
-    /// What was decided; of many changes the first.
-    pub(crate) decision: Decision,
-    /// How many changes there were, if it was a change.
-    pub(crate) changes: usize,
-    /// Which rule made it ours.
-    pub(crate) rule: Option<RuleFired>,
-    /// Revision of the booking that followed.
-    pub(crate) revision: Option<u64>,
-    /// Who was written to, and what kind of letter.
-    pub(crate) letters: Vec<(EmailAddress, String)>,
-    /// Whether the mixer was told.
-    pub(crate) handed_over: bool,
-}
-
-/// How an entry came into sight.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum SeenBy {
-    /// A notification of Graph said that something changed.
-    Notice,
-    /// We looked without being told.
-    #[default]
-    Look,
-    /// Somebody asked us to look.
-    Asked,
-    /// The whole calendar was compared with what we hold.
-    Comparison,
-    /// It was made or cancelled with us.
-    Request,
 }
 
 /// Which letter: what makes a repeat harmless.

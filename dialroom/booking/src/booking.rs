@@ -159,17 +159,6 @@ pub struct Invitee {
     pub language: Option<Language>,
     /// Whether his calendar system invited him already, so that we must not do it again.
     pub invited_already: bool,
-    /// Dates of a series that he is invited to; `None`: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only: Option<Vec<OriginalStart>>,
-}
-
-impl Invitee {
-    /// Whether he is invited to this date.
-    #[must_use]
-    pub fn is_invited_to(&self, date: OriginalStart) -> bool {
-        self.only.as_ref().is_none_or(|dates| dates.contains(&date))
-    }
 }
 
 /// In what capacity somebody is invited.

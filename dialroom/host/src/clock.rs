@@ -16,24 +16,16 @@ const WALL_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Tells the time; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
-
-/// Whose time it is.
-#[derive(Clone, Debug)]
-enum Source {
-    /// The machine's own.
-    Machine,
-    /// The machine's; wall time runs so many milliseconds ahead of it.
-    Ahead(watch::Receiver<i64>),
-    /// The runtime's, which a test may have stopped: wall time was `start` at `since`.
-    Runtime { start: DateTime<Utc>, since: tokio::time::Instant },
+pub struct Clock {
+    /// Milliseconds that wall time runs ahead; `None` when it is the machine's own.
+    ahead_ms: Option<watch::Receiver<i64>>,
 }
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn real() -> Self {
-        Self(Source::Machine)
+        Self { ahead_ms: None }
     }
 
     /// The machine's clock plus the milliseconds that `offset_file` names, looked at again and again. The offset only
@@ -42,54 +34,38 @@ impl Clock {
     pub fn following(offset_file: PathBuf) -> Self {
         let (sender, ahead_ms) = watch::channel(read_offset(&offset_file).unwrap_or(0).max(0));
         tokio::spawn(follow(offset_file, sender));
-        Self(Source::Ahead(ahead_ms))
-    }
-
-    /// Time as the runtime tells it, wall time beginning at `start`: in a runtime whose time stands still and jumps from
-    /// deadline to deadline, a simulation of days takes seconds, and wall and monotonic time agree.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    pub fn of_runtime(start: DateTime<Utc>) -> Self {
-        Self(Source::Runtime { start, since: tokio::time::Instant::now() })
+        Self { ahead_ms: Some(ahead_ms) }
     }
 
     /// Wall time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn wall(&self) -> DateTime<Utc> {
-        match &self.0 {
-            Source::Machine => Utc::now(),
-            Source::Ahead(offset) => Utc::now() + TimeDelta::milliseconds(*offset.borrow()),
-            Source::Runtime { start, since } => *start + TimeDelta::from_std(since.elapsed()).unwrap_or_default(),
-        }
+        let ahead_ms = self.ahead_ms.as_ref().map_or(0, |offset| *offset.borrow());
+        Utc::now() + TimeDelta::milliseconds(ahead_ms)
     }
 
     /// Monotonic time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn instant(&self) -> Instant {
-        match &self.0 {
-            Source::Machine | Source::Ahead(_) => Instant::now(),
-            Source::Runtime { .. } => tokio::time::Instant::now().into_std(),
-        }
+        Instant::now()
     }
 
     /// Returns once wall time has reached `deadline`, at once when it has.
     pub async fn sleep_until_wall(&self, deadline: DateTime<Utc>) {
-        let mut source = self.0.clone();
+        let mut offset = self.ahead_ms.clone();
         while let Ok(left) = (deadline - self.wall()).to_std()
             && !left.is_zero()
         {
-            let nap = || tokio::time::sleep(left.min(WALL_LOOK_INTERVAL));
-            match &mut source {
-                Source::Machine => nap().await,
-                Source::Ahead(offset) => tokio::select! {
-                    () = nap() => {}
+            let nap = tokio::time::sleep(left.min(WALL_LOOK_INTERVAL));
+            match &mut offset {
+                None => nap.await,
+                Some(offset) => tokio::select! {
+                    () = nap => {}
                     // The sender lives as long as the runtime; its end means that nobody waits for us any more either.
                     changed = offset.changed() => if changed.is_err() { return },
                 },
-                // Nobody sets this one.
-                Source::Runtime { .. } => tokio::time::sleep(left).await,
             }
         }
     }

@@ -12,10 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-mod memory;
-
-use self::memory::Memory;
-
 /// Commits that may wait for the writer; at the bound `commit` waits too.
 const MAX_WAITING: usize = 1024;
 /// Commits that share one flush; more would only delay the first.
@@ -31,21 +27,15 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// A durable map of maps; cheap to clone. One process at a time.
 #[derive(Clone, Debug)]
-pub struct Store(Place);
-
-/// Where it keeps things.
-#[derive(Clone, Debug)]
-enum Place {
-    Disk { tree: sled::Db, writer: mpsc::Sender<Waiting>, failed: Arc<AtomicBool> },
-    Memory(Memory),
+pub struct Store {
+    tree: sled::Db,
+    writer: mpsc::Sender<Waiting>,
+    failed: Arc<AtomicBool>,
 }
 
 /// Changes that happen together or not at all.
 #[derive(Debug, Default)]
-pub struct Batch(Vec<Write>);
-
-/// A key and its new value; without one it goes.
-type Write = (Vec<u8>, Option<Vec<u8>>);
+pub struct Batch(sled::Batch);
 
 struct Waiting {
     batch: Batch,
@@ -79,14 +69,7 @@ impl Store {
             move || write(&tree, waiting, &failed)
         };
         thread.spawn(work).map_err(|why| fail(sled::Error::Io(why)))?;
-        Ok(Self(Place::Disk { tree, writer, failed }))
-    }
-
-    /// A store that outlives whoever uses it and not the process: for simulations, where a program is killed and started
-    /// again a thousand times.
-    #[must_use]
-    pub fn in_memory() -> Self {
-        Self(Place::Memory(Memory::default()))
+        Ok(Self { tree, writer, failed })
     }
 
     /// Makes the batch durable; when this returns `Ok`, no kill undoes it.
@@ -95,25 +78,15 @@ impl Store {
     /// When it could not be written. After a failed flush the store refuses every further commit until the program is
     /// started again: what a disk says after a failed flush cannot be trusted.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let writer = match &self.0 {
-            Place::Disk { writer, .. } => writer,
-            Place::Memory(memory) => {
-                memory.commit(batch).await;
-                return Ok(());
-            }
-        };
         let (done, answer) = oneshot::channel();
-        writer.send(Waiting { batch, done }).await.map_err(|_| StoreError::Stopped)?;
+        self.writer.send(Waiting { batch, done }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
     /// Whether commits are still taken.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        match &self.0 {
-            Place::Disk { writer, failed, .. } => !failed.load(Ordering::Relaxed) && !writer.is_closed(),
-            Place::Memory(_) => true,
-        }
+        !self.failed.load(Ordering::Relaxed) && !self.writer.is_closed()
     }
 
     /// The value of a key.
@@ -121,25 +94,14 @@ impl Store {
     /// # Errors
     /// When the disk cannot be read.
     pub fn get(&self, tree: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match &self.0 {
-            Place::Disk { tree: disk, .. } => {
-                let found = disk.get(full_key(tree, key)).map_err(StoreError::Read)?;
-                Ok(found.map(|value| value.to_vec()))
-            }
-            Place::Memory(memory) => Ok(memory.get(&full_key(tree, key))),
-        }
+        let found = self.tree.get(full_key(tree, key)).map_err(StoreError::Read)?;
+        Ok(found.map(|value| value.to_vec()))
     }
 
     /// Every entry of `tree` whose key begins with `prefix`, in order of keys. Keys come whole, without the tree.
     pub fn scan(&self, tree: &str, prefix: &[u8]) -> impl Iterator<Item = Result<Entry, StoreError>> + use<> {
-        let (skipped, prefix) = (tree.len() + 1, full_key(tree, prefix));
-        let (disk, memory) = match &self.0 {
-            Place::Disk { tree, .. } => (Some(tree.scan_prefix(prefix)), None),
-            Place::Memory(memory) => (None, Some(memory.scan_prefix(&prefix))),
-        };
-        let whole = |(key, value): Entry| Ok((key[skipped..].to_vec(), value));
-        let memory: Vec<_> = memory.into_iter().flatten().map(whole).collect();
-        disk.into_iter().flatten().map(move |entry| own(entry, skipped)).chain(memory)
+        let skipped = tree.len() + 1;
+        self.tree.scan_prefix(full_key(tree, prefix)).map(move |entry| own(entry, skipped))
     }
 
     /// At most `limit` entries of `tree` behind the key `after`, in order of keys.
@@ -152,14 +114,7 @@ impl Store {
         let mut to = full_key(tree, b"");
         to.pop();
         to.push(1); // the first key behind the tree: its name ends in 0
-        let skipped = tree.len() + 1;
-        match &self.0 {
-            Place::Disk { tree, .. } => tree.range(from..to).take(limit).map(|entry| own(entry, skipped)).collect(),
-            Place::Memory(memory) => {
-                let found = memory.range(from..to, limit).into_iter();
-                Ok(found.map(|(key, value)| (key[skipped..].to_vec(), value)).collect())
-            }
-        }
+        self.tree.range(from..to).take(limit).map(|entry| own(entry, tree.len() + 1)).collect()
     }
 }
 
@@ -171,25 +126,12 @@ fn own(entry: sled::Result<(sled::IVec, sled::IVec)>, skipped: usize) -> Result<
 impl Batch {
     /// Sets a key.
     pub fn put(&mut self, tree: &'static str, key: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
-        self.0.push((full_key(tree, key.as_ref()), Some(value.into())));
+        self.0.insert(full_key(tree, key.as_ref()), value.into());
     }
 
     /// Removes a key.
     pub fn remove(&mut self, tree: &'static str, key: impl AsRef<[u8]>) {
-        self.0.push((full_key(tree, key.as_ref()), None));
-    }
-}
-
-impl Batch {
-    fn into_sled(self) -> sled::Batch {
-        let mut batch = sled::Batch::default();
-        for (key, value) in self.0 {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        batch
+        self.0.remove(full_key(tree, key.as_ref()));
     }
 }
 
@@ -212,7 +154,7 @@ fn write(tree: &sled::Db, mut waiting: mpsc::Receiver<Waiting>, failed: &AtomicB
         }
         let mut written = Vec::with_capacity(group.len());
         for Waiting { batch, done } in group.drain(..) {
-            match tree.apply_batch(batch.into_sled()) {
+            match tree.apply_batch(batch.0) {
                 Ok(()) => written.push(done),
                 Err(why) => acknowledge(done, Err(StoreError::Write(why))),
             }
@@ -305,21 +247,7 @@ mod tests {
     #[tokio::test]
     async fn trees_do_not_see_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        keeps_trees_apart(Store::open(folder.path()).unwrap()).await;
-    }
-
-    #[tokio::test]
-    async fn a_store_in_memory_does_the_same_and_outlives_its_users() {
-        let store = Store::in_memory();
-        keeps_trees_apart(store.clone()).await;
-        let mut batch = put("c", "1", "x");
-        batch.remove("c", "1");
-        batch.put("c", "1", "y");
-        store.commit(batch).await.unwrap();
-        assert_eq!(store.get("c", b"1").unwrap(), Some(b"y".to_vec()), "the last word in a batch counts");
-    }
-
-    async fn keeps_trees_apart(store: Store) {
+        let store = Store::open(folder.path()).unwrap();
         for (tree, key) in [("a", "1"), ("a", "2"), ("a", "21"), ("ab", "2"), ("b", "2")] {
             store.commit(put(tree, key, tree)).await.unwrap();
         }

@@ -1,9 +1,7 @@
 //! Graph's JSON as it stands on the wire, field by field forgiving: a field of the wrong shape is a missing field.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 use super::GraphError;
@@ -192,88 +190,11 @@ pub(super) struct ExtendedProperty {
     pub(super) value: Lenient<String>,
 }
 
-/// Events of one page that are kept. A series comes on one page, with its dates of four hundred days.
-const MAX_EVENTS: usize = 2_000;
-
-/// The events of a page, read one after the other: a page in one piece would take many times its length.
-#[derive(Debug, Default)]
-pub(super) struct Events {
-    kept: Vec<Lenient<Event>>,
-    /// How many there were beyond the bound.
-    pub(super) left_out: usize,
-}
-
-impl Events {
-    pub(super) fn items(&self) -> impl Iterator<Item = &Lenient<Event>> {
-        self.kept.iter()
-    }
-}
-
-impl<'de> Deserialize<'de> for Events {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EventsVisitor)
-    }
-}
-
-struct EventsVisitor;
-
-/// Anything but a list holds no events.
-impl<'de> Visitor<'de> for EventsVisitor {
-    type Value = Events;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of events")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Events, A::Error> {
-        let mut events = Events::default();
-        while events.kept.len() < MAX_EVENTS {
-            match list.next_element()? {
-                Some(event) => events.kept.push(event),
-                None => return Ok(events),
-            }
-        }
-        while list.next_element::<IgnoredAny>()?.is_some() {
-            events.left_out += 1;
-        }
-        Ok(events)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Events, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Events::default())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Events, E> {
-        Ok(Events::default())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Events, E> {
-        Ok(Events::default())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Events, E> {
-        Ok(Events::default())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Events, E> {
-        Ok(Events::default())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Events, E> {
-        Ok(Events::default())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Events, E> {
-        Ok(Events::default())
-    }
-}
-
 /// A page of events.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
     #[serde(default)]
-    pub(super) value: Events,
+    pub(super) value: Lenient<Vec<Lenient<Event>>>,
     #[serde(rename = "@odata.nextLink", default)]
     pub(super) next_link: Lenient<String>,
     #[serde(rename = "@odata.deltaLink", default)]

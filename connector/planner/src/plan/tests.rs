@@ -87,7 +87,7 @@ fn letters(plan: &Plan) -> Vec<(String, LetterKind, IcsKind)> {
 }
 
 fn attendee(address: &str) -> Attendee {
-    Attendee { person: person(address), role: Role::Required, response: Response::None, only: None }
+    Attendee { person: person(address), role: Role::Required, response: Response::None }
 }
 
 #[test]

@@ -63,7 +63,6 @@ fn invitee(address: &str, name: &str, numbers: &[&str], invited_already: bool) -
         numbers: numbers.iter().map(|written| number(written)).collect(),
         language: None,
         invited_already,
-        only: None,
     }
 }
 

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use dialroom_host::Clock;
+use dialroom_host::{Clock, OsRandom};
 use dialroom_settings::Graph;
+use futures_util::StreamExt;
 use graph_rs_sdk::header::{HeaderName, HeaderValue};
 use graph_rs_sdk::{GraphClientConfiguration, GraphFailure};
 use rand_core::RngCore;
@@ -21,9 +22,7 @@ use url::Url;
 use super::retry::{MAX_TRIES, MAX_WAIT, may_repeat, pause};
 use super::subscriptions::{NewSubscription, Renewal};
 use super::token::{TokenError, TokenSource};
-use crate::chance::Chance;
 use crate::metrics::Metrics;
-use crate::way::{self, WayError};
 
 /// Graph serves four requests at a time per application and mailbox; the fourth is left to whoever else is there.
 const CONCURRENT_PER_MAILBOX: usize = 3;
@@ -90,19 +89,6 @@ pub(crate) struct Refusal {
     request_id: String,
 }
 
-impl Refusal {
-    /// Whether it says that this very item is gone. Other refusals of the same status speak of the mailbox, of its owner,
-    /// or come from somebody in between: nothing may be released because of them.
-    pub(crate) fn is_of_a_gone_item(&self) -> bool {
-        self.code.eq_ignore_ascii_case("ErrorItemNotFound")
-    }
-
-    /// Whether Exchange says it of one item: its codes begin with `Error`, the directory's do not.
-    pub(crate) fn is_of_an_item(&self) -> bool {
-        self.code.starts_with("Error") && !self.code.contains("Mailbox")
-    }
-}
-
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status {}, code {:?}, request-id {:?}", self.status, self.code, self.request_id)
@@ -127,22 +113,12 @@ pub(crate) enum Ask {
 pub(crate) struct GraphClient(Arc<Inner>);
 
 struct Inner {
-    sender: Sender,
+    sdk: graph_rs_sdk::GraphClient,
     tokens: TokenSource,
     base: Url,
     clock: Clock,
-    chance: Chance,
     metrics: Arc<Metrics>,
     lanes: Mutex<HashMap<String, Lane>>,
-}
-
-/// Who sends.
-enum Sender {
-    /// The SDK, over HTTP.
-    Sdk(Box<graph_rs_sdk::GraphClient>),
-    /// A tenant within the process.
-    #[cfg(test)]
-    Within(way::Way),
 }
 
 #[derive(Clone)]
@@ -154,13 +130,12 @@ struct Lane {
 
 impl GraphClient {
     /// A client for the tenant of these settings; sends nothing yet.
-    pub(crate) fn new(
-        settings: &Graph,
-        clock: Clock,
-        chance: Chance,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, GraphError> {
-        let base = base_url(settings)?;
+    pub(crate) fn new(settings: &Graph, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, GraphError> {
+        let text = format!("{}/v1.0", settings.base_url.trim_end_matches('/'));
+        let base = Url::parse(&text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| GraphError::Unreachable(format!("graph.base_url {text:?} is no http URL")))?;
         let tokens = TokenSource::new(settings, clock.clone())?;
         let configuration = GraphClientConfiguration::new()
             .client_application(tokens.clone())
@@ -171,23 +146,7 @@ impl GraphClient {
         let mut sdk = graph_rs_sdk::GraphClient::from(configuration);
         // The SDK knows six hosts and panics at any other; the host is checked above, and every link against it below.
         sdk.use_test_endpoint(&base);
-        let sender = Sender::Sdk(Box::new(sdk));
-        Ok(Self(Arc::new(Inner { sender, tokens, base, clock, chance, metrics, lanes: Mutex::default() })))
-    }
-
-    /// A client for a tenant within the process.
-    #[cfg(test)]
-    pub(crate) fn within(
-        server: Arc<dyn way::Exchange>,
-        settings: &Graph,
-        clock: Clock,
-        chance: Chance,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, GraphError> {
-        let (base, way) = (base_url(settings)?, way::Way::Within(server));
-        let tokens = TokenSource::by(way.clone(), settings, clock.clone())?;
-        let sender = Sender::Within(way);
-        Ok(Self(Arc::new(Inner { sender, tokens, base, clock, chance, metrics, lanes: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { sdk, tokens, base, clock, metrics, lanes: Mutex::default() })))
     }
 
     /// URL below `/v1.0` with these path segments and query pairs, all of them escaped: ids hold `/`, `+` and `=`.
@@ -208,11 +167,6 @@ impl GraphClient {
             url.set_query(Some(&pairs.join("&")));
         }
         url
-    }
-
-    /// Where our random numbers come from.
-    pub(super) fn chance(&self) -> Chance {
-        self.0.chance.clone()
     }
 
     /// A link that Graph sent, checked to lead to the configured host.
@@ -302,7 +256,7 @@ impl GraphClient {
 
     fn rest_of(&self, retry_after: Option<&str>, tries: u32) -> Duration {
         let mut chance = [0];
-        self.0.chance.clone().fill_bytes(&mut chance);
+        OsRandom.fill_bytes(&mut chance);
         pause(retry_after, self.wall(), tries, chance[0])
     }
 
@@ -316,14 +270,7 @@ impl GraphClient {
 
     async fn send(&self, ask: &Ask) -> Result<Answer, GraphError> {
         self.0.metrics.graph_requests.add();
-        match &self.0.sender {
-            Sender::Sdk(sdk) => self.send_by_sdk(sdk, ask).await,
-            #[cfg(test)]
-            Sender::Within(way) => self.send_within(way, ask).await,
-        }
-    }
-
-    async fn send_by_sdk(&self, sdk: &graph_rs_sdk::GraphClient, ask: &Ask) -> Result<Answer, GraphError> {
+        let sdk = &self.0.sdk;
         let mut request = match ask {
             Ask::Get(url) => {
                 let mut request = sdk.users().list_user();
@@ -336,60 +283,21 @@ impl GraphClient {
         };
         let headers = request.headers_mut();
         headers.insert(HeaderName::from_static("prefer"), HeaderValue::from_static(PREFER));
-        if let Ok(id) = HeaderValue::from_str(&self.request_id()) {
+        if let Ok(id) = HeaderValue::from_str(&request_id()) {
             headers.insert(HeaderName::from_static("client-request-id"), id);
         }
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
         let retry_after =
             response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = way::body(response, MAX_ANSWER_BYTES).await?;
-        Ok(Answer::read(status, retry_after, body))
+        let body = read(response).await?;
+        if (200..300).contains(&status) {
+            return Ok(Answer::Body(body));
+        }
+        let refusal = read_refusal(status, &body);
+        tracing::debug!(%refusal, "Graph refuses");
+        Ok(Answer::Refused(refusal, retry_after))
     }
-
-    #[cfg(test)]
-    async fn send_within(&self, way: &way::Way, ask: &Ask) -> Result<Answer, GraphError> {
-        let (method, url, body) = match ask {
-            Ask::Get(url) => ("GET", url.clone(), Vec::new()),
-            Ask::Subscribe(wanted) => ("POST", self.url(&["subscriptions"], &[]), json(wanted)?),
-            Ask::Renew(id, renewal) => ("PATCH", self.url(&["subscriptions", id], &[]), json(renewal)?),
-            Ask::Unsubscribe(id) => ("DELETE", self.url(&["subscriptions", id], &[]), Vec::new()),
-        };
-        let (token, _) = self.0.tokens.current().await?;
-        let request = oauth2::http::Request::builder()
-            .method(method)
-            .uri(url.as_str())
-            .header("authorization", format!("Bearer {token}"))
-            .header("prefer", PREFER)
-            .header("client-request-id", self.request_id())
-            .header("content-type", "application/json")
-            .body(body)
-            .map_err(|error| GraphError::Malformed(error.to_string()))?;
-        let answer = tokio::time::timeout(REQUEST_TIMEOUT, way.send(request, MAX_ANSWER_BYTES)).await;
-        let answer = answer.map_err(|_| GraphError::Unreachable("too late".to_owned()))??;
-        let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Answer::read(answer.status().as_u16(), retry_after, answer.into_body()))
-    }
-
-    /// A fresh GUID, by which Microsoft's support finds our request.
-    fn request_id(&self) -> String {
-        let mut bytes = [0; 16];
-        self.0.chance.clone().fill_bytes(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-    }
-}
-
-#[cfg(test)]
-fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, GraphError> {
-    serde_json::to_vec(value).map_err(|error| GraphError::Malformed(error.to_string()))
-}
-
-fn base_url(settings: &Graph) -> Result<Url, GraphError> {
-    let text = format!("{}/v1.0", settings.base_url.trim_end_matches('/'));
-    Url::parse(&text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| GraphError::Unreachable(format!("graph.base_url {text:?} is no http URL")))
 }
 
 enum Answer {
@@ -397,24 +305,16 @@ enum Answer {
     Refused(Refusal, Option<String>),
 }
 
-impl Answer {
-    fn read(status: u16, retry_after: Option<String>, body: Vec<u8>) -> Self {
-        if (200..300).contains(&status) {
-            return Self::Body(body);
-        }
-        let refusal = read_refusal(status, &body);
-        tracing::debug!(%refusal, "Graph refuses");
-        Self::Refused(refusal, retry_after)
-    }
-}
-
-impl From<WayError> for GraphError {
-    fn from(error: WayError) -> Self {
-        match error {
-            WayError::Broken(why) => Self::Unreachable(why),
-            WayError::TooLong(_) => Self::Malformed(error.to_string()),
+async fn read(response: reqwest::Response) -> Result<Vec<u8>, GraphError> {
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        body.extend_from_slice(&chunk.map_err(|error| GraphError::Unreachable(error.without_url().to_string()))?);
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err(GraphError::Malformed(format!("longer than {MAX_ANSWER_BYTES} bytes")));
         }
     }
+    Ok(body)
 }
 
 fn unreachable(failure: GraphFailure) -> GraphError {
@@ -468,6 +368,13 @@ fn meaning(refusal: Refusal) -> GraphError {
         429 => GraphError::Throttled { wait: MAX_WAIT },
         _ => GraphError::Refused(refusal),
     }
+}
+
+/// A fresh GUID, by which Microsoft's support finds our request.
+fn request_id() -> String {
+    let mut bytes = [0; 16];
+    OsRandom.fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 impl fmt::Debug for GraphClient {

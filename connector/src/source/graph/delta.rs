@@ -1,12 +1,11 @@
 //! One round over one mailbox: what was touched, then each of it read whole and sent to be decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use connector_calendar::{
-    Appointment, EVENT_SELECT, EXCEPTION_SELECT, EventKind, GraphContext, INSTANCE_SELECT, SEQUENCE_PROPERTY,
-    appointment_from_graph, page_of_events, read_delta_page,
+    Appointment, EVENT_SELECT, GraphContext, SEQUENCE_PROPERTY, appointment_from_graph, read_delta_page,
 };
 use dialroom_booking::{BookingState, EmailAddress, Origin, Person};
 use dialroom_settings::{Rule, Settings};
@@ -18,7 +17,7 @@ use crate::directory::Directory;
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, Sighted, Stopping};
 use crate::shelf::Shelf;
-use crate::store::{SeenBy, SyncState};
+use crate::store::SyncState;
 
 /// Bookings reach this far ahead.
 const HORIZON_DAYS: i64 = 400;
@@ -30,12 +29,6 @@ const FULL_ROUND_HOURS: i64 = 24;
 const MAX_PAGES: usize = 2_000;
 /// Pages of one series' dates.
 const MAX_INSTANCE_PAGES: usize = 100;
-/// Dates on one page, of which no more is asked than what makes a date.
-const INSTANCES_PER_PAGE: &str = "200";
-/// Most bytes of one series' dates: a thousand of them are some hundred kilobytes.
-const MAX_SERIES_BYTES: usize = connector_calendar::MAX_PAGE_BYTES;
-/// Dates changed by themselves whose guests are asked for, those that come first.
-const MAX_EXCEPTIONS: usize = 60;
 /// Entries read side by side; the client has its own bound per mailbox.
 const CONCURRENT_ENTRIES: usize = 3;
 /// Graph may forget where we stood even in the middle of a full round.
@@ -86,34 +79,14 @@ impl RoundError {
         match self {
             Self::Unreadable(_) | Self::Graph(GraphError::Malformed(_)) | Self::Endless => true,
             Self::Graph(GraphError::Refused(refusal)) => refusal.status < 500,
-            Self::Graph(GraphError::NotFound(refusal)) => refusal.is_of_an_item(),
             Self::Graph(_) | Self::Stopping(_) => false,
         }
     }
 }
 
-/// Why a round is taken.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reason {
-    /// Everything is to be taken in anew.
-    pub(super) whole: bool,
-    /// What made us look.
-    pub(super) seen_by: SeenBy,
-}
-
-/// What reading an entry needs beside its id.
-#[derive(Clone, Copy)]
-struct Look<'a> {
-    settings: &'a Settings,
-    now: DateTime<Utc>,
-    mailbox: &'a Mailbox,
-    first_sync: DateTime<Utc>,
-    seen_by: SeenBy,
-}
-
 /// Entries to be read, and where the next round starts.
 struct Touched {
-    ids: BTreeSet<String>,
+    ids: HashSet<String>,
     delta_link: String,
 }
 
@@ -125,10 +98,10 @@ impl Rounds {
         now: DateTime<Utc>,
         mailbox: &Mailbox,
         state: &SyncState,
-        reason: Reason,
+        whole: bool,
     ) -> Result<SyncState, RoundError> {
         let stale = now - state.full_at >= TimeDelta::hours(FULL_ROUND_HOURS);
-        let mut link = state.delta_link.as_deref().filter(|_| !reason.whole && !stale);
+        let mut link = state.delta_link.as_deref().filter(|_| !whole && !stale);
         let mut restarts = 0;
         let touched = loop {
             match self.touched(settings, now, mailbox, link).await {
@@ -140,12 +113,9 @@ impl Rounds {
                 other => break other?,
             }
         };
-        let full = link.is_none() && reason.seen_by == SeenBy::Look;
-        let seen_by = if full { SeenBy::Comparison } else { reason.seen_by };
-        let look = Look { settings, now, mailbox, first_sync: state.first_sync, seen_by };
         let mut entries: Vec<_> = Vec::with_capacity(touched.ids.len());
         for id in &touched.ids {
-            entries.push(self.entry(look, id));
+            entries.push(self.entry(settings, now, mailbox, state.first_sync, id));
         }
         let results: Vec<_> = futures_util::stream::iter(entries).buffer_unordered(CONCURRENT_ENTRIES).collect().await;
         results.into_iter().collect::<Result<(), _>>()?;
@@ -164,7 +134,7 @@ impl Rounds {
         let known = self.known(now, mailbox);
         let guests_count =
             settings.graph.as_ref().and_then(|graph| graph.resource_mailbox.as_ref()) == Some(&mailbox.address);
-        let (mut last_seen, mut foreign) = (BTreeMap::<String, bool>::new(), BTreeSet::new());
+        let (mut last_seen, mut foreign) = (BTreeMap::<String, bool>::new(), HashSet::new());
         let mut next = match link {
             Some(link) => self.graph.link(link)?,
             None => self.window_url(now, mailbox),
@@ -188,7 +158,7 @@ impl Rounds {
                 (Some(link), _) => next = self.graph.link(&link)?,
                 (None, Some(delta_link)) => {
                     let there = last_seen.iter().filter(|(id, removed)| !**removed && !foreign.contains(*id));
-                    let mut ids: BTreeSet<_> = there.map(|(id, _)| id.clone()).collect();
+                    let mut ids: HashSet<_> = there.map(|(id, _)| id.clone()).collect();
                     // "Removed" may only mean "outside the window", and a full round shows nothing of what is gone:
                     // a GET decides about what we hold, and what we do not hold needs no decision.
                     let doubtful = |id: &&String| link.is_none() || last_seen.get(*id).is_some_and(|removed| *removed);
@@ -202,7 +172,7 @@ impl Rounds {
     }
 
     /// Events of this mailbox that have a line which is not over.
-    fn known(&self, now: DateTime<Utc>, mailbox: &Mailbox) -> BTreeSet<String> {
+    fn known(&self, now: DateTime<Utc>, mailbox: &Mailbox) -> HashSet<String> {
         let lives = |booking: &dialroom_booking::Booking| {
             booking.state == BookingState::Active && booking.windows().any(|(_, window)| window.closes() > now)
         };
@@ -221,13 +191,19 @@ impl Rounds {
     }
 
     /// Reads one entry whole and has it decided. An entry that cannot be read hides no other.
-    async fn entry(&self, look: Look<'_>, id: &str) -> Result<(), RoundError> {
-        let Look { settings, now, mailbox, first_sync, seen_by } = look;
+    async fn entry(
+        &self,
+        settings: &Settings,
+        now: DateTime<Utc>,
+        mailbox: &Mailbox,
+        first_sync: DateTime<Utc>,
+        id: &str,
+    ) -> Result<(), RoundError> {
         let appointment = match self.read(settings, now, mailbox, id).await {
             Ok(appointment) => appointment,
-            Err(RoundError::Graph(GraphError::NotFound(refusal))) if refusal.is_of_a_gone_item() => {
+            Err(RoundError::Graph(GraphError::NotFound(_))) => {
                 let origin = Origin::Graph { mailbox: mailbox.id.clone(), event: id.to_owned() };
-                self.pipeline.gone(origin, mailbox.address.clone(), seen_by).await?;
+                self.pipeline.gone(origin, mailbox.address.clone()).await?;
                 return Ok(());
             }
             Err(error) if error.is_of_the_entry() => {
@@ -241,8 +217,7 @@ impl Rounds {
         let addresses: Vec<_> = people.map(|person| person.address.clone()).collect();
         let directory = self.directory.look_up(settings, addresses).await?;
         let mailbox = Some(mailbox.address.clone());
-        let first_sync = Some(first_sync);
-        self.pipeline.sighted(Sighted { appointment, mailbox, first_sync, directory, seen_by }).await?;
+        self.pipeline.sighted(Sighted { appointment, mailbox, first_sync: Some(first_sync), directory }).await?;
         Ok(())
     }
 
@@ -264,12 +239,7 @@ impl Rounds {
             home_zone: settings.directory.time_zone,
             horizon: now + TimeDelta::days(HORIZON_DAYS),
         };
-        let mut pages = Vec::new();
-        if is_series(&event) {
-            pages = self.instances(now, mailbox, id).await?;
-            let exceptions = self.exceptions(mailbox, &pages).await?;
-            pages.extend(exceptions);
-        }
+        let pages = if is_series(&event) { self.instances(now, mailbox, id).await? } else { Vec::new() };
         let (appointment, problems) = appointment_from_graph(&event, &pages, &context)?;
         for problem in problems {
             tracing::debug!(%problem, "a part of an entry cannot be read");
@@ -279,20 +249,11 @@ impl Rounds {
 
     async fn instances(&self, now: DateTime<Utc>, mailbox: &Mailbox, id: &str) -> Result<Vec<Vec<u8>>, RoundError> {
         let (start, end) = window(now);
-        let query = [
-            ("startDateTime", start.as_str()),
-            ("endDateTime", end.as_str()),
-            ("$select", INSTANCE_SELECT),
-            ("$top", INSTANCES_PER_PAGE),
-        ];
+        let query = [("startDateTime", start.as_str()), ("endDateTime", end.as_str())];
         let mut next = self.graph.url(&["users", &mailbox.id, "events", id, "instances"], &query);
-        let (mut pages, mut bytes) = (Vec::new(), 0);
+        let mut pages = Vec::new();
         while pages.len() < MAX_INSTANCE_PAGES {
             let page = self.graph.get(&mailbox.id, next).await?;
-            bytes += page.len();
-            if bytes > MAX_SERIES_BYTES {
-                return Err(RoundError::Endless);
-            }
             let link = read_delta_page(&page)?.next_link;
             pages.push(page);
             match link {
@@ -301,27 +262,6 @@ impl Rounds {
             }
         }
         Err(RoundError::Endless)
-    }
-}
-
-impl Rounds {
-    /// The dates that were changed by themselves, with their guests, as one more page; none where none was.
-    async fn exceptions(&self, mailbox: &Mailbox, pages: &[Vec<u8>]) -> Result<Option<Vec<u8>>, RoundError> {
-        let mut read = Vec::new();
-        for page in pages {
-            let items = read_delta_page(page)?.items.into_iter();
-            for item in items.filter(|item| item.kind == EventKind::Exception).take(MAX_EXCEPTIONS - read.len()) {
-                let query = [("$select", EXCEPTION_SELECT)];
-                let url = self.graph.url(&["users", &mailbox.id, "events", &item.id], &query);
-                match self.graph.get(&mailbox.id, url).await {
-                    Ok(event) => read.push(event),
-                    // Its master has changed meanwhile, which is told by itself.
-                    Err(GraphError::NotFound(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok((!read.is_empty()).then(|| page_of_events(&read)))
     }
 }
 

@@ -1,12 +1,11 @@
 //! The subscription of one mailbox: made while our listener runs, renewed at half of its life, made again when lost.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use dialroom_host::Clock;
+use dialroom_host::{Clock, OsRandom};
 use rand_core::RngCore;
 use serde::{Deserialize, Serialize};
 
 use super::client::{Ask, GraphClient, GraphError};
-use crate::chance::Chance;
 
 /// Life asked for: a little below Graph's bound for events, 10,080 minutes.
 const LIFE_MINUTES: i64 = 10_000;
@@ -144,7 +143,7 @@ async fn make(
     mailbox: &str,
     notification_url: &str,
 ) -> Result<Subscription, GraphError> {
-    let client_state = fresh_secret(graph.chance());
+    let client_state = fresh_secret();
     let wanted = |life| NewSubscription {
         change_type: "created,updated,deleted",
         notification_url: notification_url.to_owned(),
@@ -193,9 +192,9 @@ fn expiry(clock: &Clock, life_minutes: i64) -> String {
     (clock.wall() + TimeDelta::minutes(life_minutes)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn fresh_secret(mut chance: Chance) -> String {
+fn fresh_secret() -> String {
     let mut bytes = [0; 32];
-    chance.fill_bytes(&mut bytes);
+    OsRandom.fill_bytes(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

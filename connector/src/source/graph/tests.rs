@@ -13,7 +13,6 @@ use dialroom_settings::Graph;
 use tokio::net::TcpListener;
 
 use super::client::{GraphClient, GraphError};
-use crate::chance::Chance;
 use crate::metrics::Metrics;
 
 /// What was asked for, and when.
@@ -75,7 +74,7 @@ async fn graph(answers: &[Told<&str>]) -> (GraphClient, Script, tempfile::TempDi
         poll_seconds: 60,
         adopt: false,
     };
-    (GraphClient::new(&settings, Clock::real(), Chance::default(), Arc::<Metrics>::default()).unwrap(), script, folder)
+    (GraphClient::new(&settings, Clock::real(), Arc::<Metrics>::default()).unwrap(), script, folder)
 }
 
 fn whats(script: &Script) -> Vec<String> {

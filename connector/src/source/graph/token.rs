@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dialroom_host::{Clock, SecretError, read_secret};
 use dialroom_settings::Graph;
+use futures_util::StreamExt;
 use graph_core::identity::{ClientApplication, ForceTokenRefresh};
 use graph_rs_sdk::error::{AuthExecutionError, AuthExecutionResult};
 use oauth2::basic::BasicClient;
-use oauth2::{AuthType, ClientId, ClientSecret, HttpRequest, Scope, TokenResponse, TokenUrl};
+use oauth2::{AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, Scope, TokenResponse, TokenUrl};
 use tokio::sync::Mutex;
-
-use crate::way::{Way, WayError};
 
 /// A token is replaced when this much of its life is over, so that none expires on its way.
 const REFRESH_AT_PERCENT: u32 = 80;
@@ -55,7 +54,7 @@ pub(crate) struct TokenSource(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    way: Way,
+    http: reqwest::Client,
     token_url: TokenUrl,
     client_id: ClientId,
     secret_file: PathBuf,
@@ -83,24 +82,19 @@ impl TokenSource {
     /// # Errors
     /// When the login URL is none, or no HTTP client can be made.
     pub(crate) fn new(settings: &Graph, clock: Clock) -> Result<Self, TokenError> {
+        let login = settings.login_url.trim_end_matches('/');
+        let token_url = TokenUrl::new(format!("{login}/{}/oauth2/v2.0/token", settings.tenant))
+            .map_err(|error| TokenError::Unreachable(format!("graph.login_url {login} is no URL: {error}")))?;
+        let scope = format!("{}/.default", settings.base_url.trim_end_matches('/'));
         // A login host that redirects would carry the secret elsewhere.
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
             .build()
             .map_err(|error| TokenError::Unreachable(error.to_string()))?;
-        Self::by(Way::Http(http), settings, clock)
-    }
-
-    /// The same by another way.
-    pub(super) fn by(way: Way, settings: &Graph, clock: Clock) -> Result<Self, TokenError> {
-        let login = settings.login_url.trim_end_matches('/');
-        let token_url = TokenUrl::new(format!("{login}/{}/oauth2/v2.0/token", settings.tenant))
-            .map_err(|error| TokenError::Unreachable(format!("graph.login_url {login} is no URL: {error}")))?;
-        let scope = format!("{}/.default", settings.base_url.trim_end_matches('/'));
         Ok(Self(Arc::new(Inner {
             clock,
-            way,
+            http,
             token_url,
             client_id: ClientId::new(settings.client_id.clone()),
             secret_file: settings.client_secret_file.clone(),
@@ -122,7 +116,7 @@ impl TokenSource {
         }
     }
 
-    pub(super) async fn current(&self) -> Result<(String, u64), TokenError> {
+    async fn current(&self) -> Result<(String, u64), TokenError> {
         // Held while asking: whoever comes meanwhile waits here for the one answer.
         let mut held = self.0.held.lock().await;
         if let Some(token) = held.token.as_ref().filter(|token| self.0.clock.instant() < token.refresh_at) {
@@ -155,11 +149,8 @@ impl Inner {
             .set_token_uri(self.token_url.clone())
             .set_auth_type(AuthType::RequestBody);
         let asked = self.clock.instant();
-        let way = self.way.clone();
-        let carrier = move |request: HttpRequest| {
-            let way = way.clone();
-            async move { way.send(request, MAX_ANSWER_LEN).await }
-        };
+        let http = self.http.clone();
+        let carrier = move |request| carry(http.clone(), request);
         let exchange = client.exchange_client_credentials().add_scope(self.scope.clone());
         let answer = exchange.request_async(&carrier).await.map_err(describe)?;
         let life = answer.expires_in().unwrap_or(LIFE_UNLESS_TOLD);
@@ -170,7 +161,31 @@ impl Inner {
     }
 }
 
-fn describe<T>(error: oauth2::RequestTokenError<WayError, oauth2::StandardErrorResponse<T>>) -> TokenError
+async fn carry(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, CarryError> {
+    let response = http.execute(request.try_into()?).await?;
+    let mut answer = HttpResponse::new(Vec::new());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        answer.body_mut().extend_from_slice(&chunk?);
+        if answer.body().len() > MAX_ANSWER_LEN {
+            return Err(CarryError::TooLong);
+        }
+    }
+    Ok(answer)
+}
+
+/// Why an answer did not arrive; names neither secret nor token.
+#[derive(Debug, thiserror::Error)]
+enum CarryError {
+    #[error("{0}")]
+    Http(#[from] reqwest::Error),
+    #[error("the answer is longer than {MAX_ANSWER_LEN} bytes")]
+    TooLong,
+}
+
+fn describe<T>(error: oauth2::RequestTokenError<CarryError, oauth2::StandardErrorResponse<T>>) -> TokenError
 where
     T: oauth2::ErrorResponseType + fmt::Display + 'static,
 {

@@ -3,8 +3,8 @@
 //! The first hint is followed at once. Hints that come while a round runs are followed by one more round, and rounds
 //! keep a short distance, so that a burst of notifications costs a few rounds and its last change is never left lying.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::client::{GraphClient, GraphError};
-use super::delta::{Mailbox, Reason, RoundError, Rounds};
+use super::delta::{Mailbox, RoundError, Rounds};
 use super::subscriptions::{self, Subscription};
 use super::webhook::{Bell, Doorbells};
 use crate::directory::Directory;
@@ -70,7 +70,7 @@ pub(crate) struct Watching {
 pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
     let mut settings = watching.settings.clone();
     let mut tasks: JoinSet<Result<(), KeepError>> = JoinSet::new();
-    let mut running = BTreeMap::new();
+    let mut running = HashMap::new();
     // Those of the start are counted as unread before anybody can ask whether we are ready.
     let mut counted = mailboxes(&settings.borrow());
     loop {
@@ -94,7 +94,6 @@ pub(crate) async fn watch(watching: Watching) -> Result<(), KeepError> {
         }
         counted.clear();
         tokio::select! {
-            biased;
             changed = settings.changed() => match changed {
                 Ok(()) => watching.doorbells.look_anew(),
                 Err(_) => return Ok(()),
@@ -174,7 +173,6 @@ impl Task {
                     clock.sleep_until(clock.instant() + own.min(FIRST_PAUSE).max(asked)).await;
                     // What Graph asked for is over; what we chose ourselves ends when there is news.
                     tokio::select! {
-                        biased;
                         () = self.bell.look.notified() => {}
                         () = clock.sleep_until(begun + own) => {}
                     }
@@ -273,9 +271,8 @@ impl Task {
             }
         };
         let whole = self.bell.whole.swap(false, Ordering::Relaxed);
-        let seen_by = self.bell.reason();
         let settings = Arc::clone(&self.watching.settings.borrow());
-        match self.rounds.take(&settings, now, mailbox, &state, Reason { whole, seen_by }).await {
+        match self.rounds.take(&settings, now, mailbox, &state, whole).await {
             Ok(next) => {
                 metrics.rounds.add();
                 if state.delta_link != next.delta_link || state.full_at != next.full_at {
@@ -322,7 +319,6 @@ impl Task {
             }
         };
         tokio::select! {
-            biased;
             () = self.bell.look.notified() => {}
             () = self.bell.subscription.notified() => {
                 self.care = true;

@@ -14,7 +14,6 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
-use crate::store::SeenBy;
 
 /// Largest POST that is read; Graph sends batches of small objects.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -32,22 +31,6 @@ pub(crate) struct Bell {
     pub(crate) subscription: Notify,
     /// Whether the next look must take everything in anew.
     pub(crate) whole: AtomicBool,
-    /// Whether a notification rang since the last look.
-    noticed: AtomicBool,
-    /// Whether somebody asked for the next look.
-    asked: AtomicBool,
-}
-
-impl Bell {
-    /// Why the look that begins now begins; asked once for each look.
-    pub(crate) fn reason(&self) -> SeenBy {
-        let (noticed, asked) = (self.noticed.swap(false, Ordering::Relaxed), self.asked.swap(false, Ordering::Relaxed));
-        match (noticed, asked) {
-            (true, _) => SeenBy::Notice,
-            (false, true) => SeenBy::Asked,
-            (false, false) => SeenBy::Look,
-        }
-    }
 }
 
 /// Which secret belongs to which subscription, and whose bell it rings.
@@ -91,13 +74,10 @@ impl Doorbells {
         Arc::clone(bells.entry(mailbox.clone()).or_default())
     }
 
-    /// Rings all of them, since somebody asked for a look at everything: whole, for who asks doubts what is held.
+    /// Rings all of them.
     pub(crate) fn ring_all(&self) {
-        {
-            let bells = self.by_mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-            bells.values().for_each(|bell| bell.asked.store(true, Ordering::Relaxed));
-        }
-        self.look_anew();
+        let bells = self.by_mailbox.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.values().for_each(|bell| bell.look.notify_one());
     }
 
     /// Rings all of them for a full look: the settings have changed, and with them what is ours.
@@ -151,7 +131,6 @@ impl Doorbells {
             // `reauthorizationRequired`, and whatever is invented later: renewing is always right.
             Some(_) => door.bell.subscription.notify_one(),
         }
-        door.bell.noticed.store(true, Ordering::Relaxed);
         door.bell.look.notify_one();
         true
     }
