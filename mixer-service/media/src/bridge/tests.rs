@@ -3,6 +3,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
 mod mixing;
+mod turns;
 mod wideband;
 
 use proptest::prelude::*;
