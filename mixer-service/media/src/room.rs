@@ -121,14 +121,8 @@ impl Room {
         self.voices += 1;
         self.bounds.add(voice);
         match entry {
-            Entry::Whole => self.sum_up(voice),
-            Entry::FadingIn | Entry::FadingOut => self.sum_up(&entry.of(voice)),
-        }
-    }
-
-    fn sum_up(&mut self, voice: &Frame) {
-        for (sum, &sample) in self.sum.iter_mut().zip(voice) {
-            *sum += i32::from(sample);
+            Entry::Whole => sum_up(&mut self.sum, voice),
+            Entry::FadingIn | Entry::FadingOut => sum_up(&mut self.sum, &entry.of(voice)),
         }
     }
 
@@ -201,6 +195,13 @@ impl Room {
     /// What mere listeners hear.
     pub(crate) fn common_frame(&self) -> &Frame {
         &self.common
+    }
+}
+
+/// Adds a voice to a sum, at either rate.
+pub(crate) fn sum_up<const N: usize>(sum: &mut [i32; N], voice: &[i16; N]) {
+    for (sum, &sample) in sum.iter_mut().zip(voice) {
+        *sum += i32::from(sample);
     }
 }
 

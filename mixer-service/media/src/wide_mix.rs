@@ -8,7 +8,7 @@ use crate::codec::Codec;
 use crate::comfort_noise::{ComfortNoise, ROOM_DBOV};
 use crate::limiter::Bounds;
 use crate::resample::{Doubler, WideSum};
-use crate::room::saturated;
+use crate::room::{saturated, sum_up};
 use crate::shared_encoder::SharedEncoder;
 use crate::talkers::Entry;
 use crate::{FRAME_SAMPLES, Frame, WIDE_SAMPLES, WideFrame};
@@ -188,12 +188,6 @@ impl WideMix {
             Codec::Opus => self.opus.as_deref_mut(),
         };
         (&self.common, shared)
-    }
-}
-
-fn sum_up<const N: usize>(sum: &mut [i32; N], voice: &[i16; N]) {
-    for (sum, &sample) in sum.iter_mut().zip(voice) {
-        *sum += i32::from(sample);
     }
 }
 
