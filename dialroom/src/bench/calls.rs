@@ -11,9 +11,9 @@ use mixer_service::sip::{
     Transport, Who,
 };
 use mixer_signalling::{CalledFrom, Capabilities, Limits};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::load::{Calls, Counts, asked_to_stop};
+use super::load::{Calls, Counts};
 use super::options::{Plan, Server};
 use super::ports::Ports;
 use super::sound::{Line, Sound};
@@ -119,23 +119,9 @@ impl Calls for SipCalls<'_> {
         Ok(())
     }
 
-    async fn follow_until(
-        &mut self,
-        deadline: Instant,
-        sound: &mut Sound,
-        stop: &mut watch::Receiver<bool>,
-    ) -> anyhow::Result<()> {
-        loop {
-            tokio::select! {
-                biased;
-                () = asked_to_stop(stop) => return Ok(()),
-                event = self.events.recv() => {
-                    let event = event.context("signalling has ended")?;
-                    self.happened(event, sound)?;
-                }
-                () = self.clock.sleep_until(deadline) => return Ok(()),
-            }
-        }
+    async fn follow(&mut self, sound: &mut Sound) -> anyhow::Result<()> {
+        let event = self.events.recv().await.context("signalling has ended")?;
+        self.happened(event, sound)
     }
 
     fn waiting(&self) -> usize {

@@ -33,16 +33,32 @@ pub(super) trait Calls {
     /// When no ports are left, or nothing can be asked of the server.
     async fn place(&mut self, leg: usize, ports: &mut Ports) -> anyhow::Result<()>;
 
-    /// Takes note of what happens until then, or until it is time to stop.
+    /// Waits for what happens next, and takes note of it. Given up while it waits, it has missed nothing.
     ///
     /// # Errors
     /// When the sound or the signalling has ended.
+    async fn follow(&mut self, sound: &mut Sound) -> anyhow::Result<()>;
+
+    /// Takes note of what happens until then, or until it is time to stop.
+    ///
+    /// # Errors
+    /// As for [`follow`](Self::follow).
     async fn follow_until(
         &mut self,
         deadline: Instant,
         sound: &mut Sound,
         stop: &mut watch::Receiver<bool>,
-    ) -> anyhow::Result<()>;
+    ) -> anyhow::Result<()> {
+        let clock = Clock::real();
+        loop {
+            tokio::select! {
+                biased;
+                () = asked_to_stop(stop) => return Ok(()),
+                followed = self.follow(sound) => followed?,
+                () = clock.sleep_until(deadline) => return Ok(()),
+            }
+        }
+    }
 
     /// Calls without an answer so far.
     fn waiting(&self) -> usize;

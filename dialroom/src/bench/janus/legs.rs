@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use dialroom_host::Clock;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::answer::Event;
 use super::api::{Joining, Session};
-use crate::bench::load::{Calls, Counts, asked_to_stop};
+use crate::bench::load::{Calls, Counts};
 use crate::bench::options::Plan;
 use crate::bench::ports::Ports;
 use crate::bench::sound::{Keys, Line, Sound};
@@ -104,24 +104,9 @@ impl Calls for Legs<'_> {
         Ok(())
     }
 
-    async fn follow_until(
-        &mut self,
-        deadline: Instant,
-        sound: &mut Sound,
-        stop: &mut watch::Receiver<bool>,
-    ) -> anyhow::Result<()> {
-        loop {
-            tokio::select! {
-                biased;
-                () = asked_to_stop(stop) => return Ok(()),
-                events = self.events.recv() => {
-                    for event in events.context("Janus tells nothing any more")?? {
-                        self.happened(event, sound)?;
-                    }
-                }
-                () = self.clock.sleep_until(deadline) => return Ok(()),
-            }
-        }
+    async fn follow(&mut self, sound: &mut Sound) -> anyhow::Result<()> {
+        let events = self.events.recv().await.context("Janus tells nothing any more")??;
+        events.into_iter().try_for_each(|event| self.happened(event, sound))
     }
 
     fn waiting(&self) -> usize {
