@@ -53,10 +53,11 @@ test("a newcomer books, reads the mails, dials in, and sees who was in", async (
   assert.equal(await page.getByLabel("Organizer").inputValue(), "anna@contoso.example");
   const took = await page.evaluate(() => new Promise((resolve) => {
     const mails = document.getElementById("mails");
-    const there = mails.querySelectorAll("details").length;
+    // The week's own mails may still be on their way.
+    const theirs = () => [...mails.querySelectorAll("details")].filter((mail) => mail.textContent.includes("Budget review"));
     const clicked = performance.now();
     new MutationObserver(() => {
-      if (mails.querySelectorAll("details").length >= there + 4) resolve(performance.now() - clicked);
+      if (theirs().length >= 4) resolve(performance.now() - clicked);
     }).observe(mails, { childList: true });
     document.querySelector("#book button").click();
   }));
